@@ -1,0 +1,33 @@
+//! The atoms: value types that exist only when they are valid, and the clock.
+//!
+//! Each has one fallible constructor; whoever holds a value need not check it again. The limits are constants beside
+//! the check, so that the message a person gets and the rule applied cannot differ. No I/O happens here.
+
+mod client_id;
+mod email;
+mod ids;
+mod message_text;
+mod password;
+mod session;
+mod time;
+mod username;
+
+pub use client_id::ClientId;
+pub use email::{Email, EmailKey};
+pub use ids::{ChatId, MessageId, UserId};
+pub use message_text::MessageText;
+pub use password::{Password, PasswordHash};
+pub use session::{Session, SessionHash, SessionId, SessionKey};
+pub use time::{Clock, Timestamp};
+pub use username::{Username, UsernameKey};
+
+/// Why a value was refused: the rule, as a sentence fragment for a person. It never repeats the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+impl Invalid {
+    fn new(rule: impl Into<String>) -> Self {
+        Self(rule.into())
+    }
+}

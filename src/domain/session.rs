@@ -1,0 +1,141 @@
+//! Sessions: what a token stands for, and how long.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::{Timestamp, UserId};
+
+/// The secret name of a session, carried in the token only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionId([u8; 16]);
+
+/// What a store keeps of a [`SessionId`]: its SHA-256, so that a copy of the store is not a bunch of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionHash([u8; 32]);
+
+/// Names one session of one person; every request of theirs is checked by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// Whose session.
+    pub user: UserId,
+    /// Which one.
+    pub session: SessionHash,
+}
+
+/// A session as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Which session.
+    pub hash: SessionHash,
+    /// When its owner logged in.
+    pub created_at: Timestamp,
+    /// When it was last seen in use, to within [`Session::TOUCH_AFTER_MILLIS`].
+    pub last_used_at: Timestamp,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
+    /// The client program that logged in, as it named itself.
+    pub user_agent: Option<String>,
+}
+
+impl SessionId {
+    /// A new name of 128 random bits from the system's generator.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads the form that a token carries.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        uuid::Uuid::try_parse(text).ok().map(|id| Self(id.into_bytes())).filter(|id| id.expose() == text)
+    }
+
+    /// The form that a token carries.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        uuid::Uuid::from_bytes(self.0).simple().to_string()
+    }
+
+    /// The form that a store keeps.
+    #[must_use]
+    pub fn hash(&self) -> SessionHash {
+        SessionHash(Sha256::digest(self.0).into())
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
+}
+
+impl SessionHash {
+    /// The 32 bytes that stores keep.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// The inverse of [`to_bytes`](Self::to_bytes).
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Session {
+    /// A session ends after 14 days without use.
+    pub const IDLE_MILLIS: i64 = 14 * Timestamp::DAY_MILLIS;
+    /// A session ends after 30 days in any case.
+    pub const LIFETIME_MILLIS: i64 = 30 * Timestamp::DAY_MILLIS;
+    /// Sessions a person may have; a further log-in ends the least recently used one.
+    pub const MAX_PER_USER: usize = 20;
+    /// Use is written down when the last note of it is at least this old.
+    pub const TOUCH_AFTER_MILLIS: i64 = 60_000;
+    /// A person counts as online this long after their last use of a session.
+    pub const ONLINE_MILLIS: i64 = 2 * 60_000;
+
+    /// A session that begins now.
+    #[must_use]
+    pub fn begin(id: &SessionId, now: Timestamp, user_agent: Option<String>) -> Self {
+        Self { hash: id.hash(), created_at: now, last_used_at: now, expires_at: now.plus_millis(Self::LIFETIME_MILLIS), user_agent }
+    }
+
+    /// Whether a request that carries this session is its owner's.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now < self.expires_at && now < self.last_used_at.plus_millis(Self::IDLE_MILLIS)
+    }
+
+    /// Whether this use of the session should be written down.
+    #[must_use]
+    pub fn is_touch_due(&self, now: Timestamp) -> bool {
+        now >= self.last_used_at.plus_millis(Self::TOUCH_AFTER_MILLIS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_ends_after_14_idle_days_and_after_30_in_any_case() {
+        let start = Timestamp::from_millis(1_000);
+        let day = |days: i64| start.plus_millis(days * Timestamp::DAY_MILLIS);
+        let mut session = Session::begin(&SessionId::generate().expect("random bytes"), start, None);
+        assert!(session.is_live(day(14).plus_millis(-1)));
+        assert!(!session.is_live(day(14)));
+        session.last_used_at = day(29);
+        assert!(session.is_live(day(30).plus_millis(-1)));
+        assert!(!session.is_live(day(30)));
+    }
+
+    #[test]
+    fn a_session_id_reads_back_what_it_writes_and_no_other_spelling() {
+        let id = SessionId::generate().expect("random bytes");
+        assert_eq!(SessionId::parse(&id.expose()), Some(id.clone()));
+        assert_eq!(SessionId::parse(&format!("{{{}}}", id.expose())), None);
+    }
+}

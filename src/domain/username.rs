@@ -1,0 +1,113 @@
+//! User names: public, typed by other people, unique without regard to case.
+
+use super::Invalid;
+
+/// A name as its owner wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Username(String);
+
+/// The form in which names are compared and are unique: ASCII lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UsernameKey(String);
+
+/// Names that would let a person pass for the service, or that programs read as something else.
+const RESERVED: [&str; 24] = [
+    "admin",
+    "administrator",
+    "anonymous",
+    "api",
+    "chat-functions",
+    "deleted",
+    "everyone",
+    "friends",
+    "help",
+    "mail",
+    "me",
+    "moderator",
+    "nobody",
+    "null",
+    "official",
+    "postmaster",
+    "root",
+    "security",
+    "service",
+    "staff",
+    "support",
+    "system",
+    "undefined",
+    "webmaster",
+];
+
+impl Username {
+    /// Shortest name, in ASCII characters.
+    pub const MIN_CHARS: usize = 3;
+    /// Longest name, in ASCII characters.
+    pub const MAX_CHARS: usize = 32;
+
+    /// Accepts letters, digits and single `.` `_` `-` between them, and no reserved name.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if !(Self::MIN_CHARS..=Self::MAX_CHARS).contains(&text.chars().count()) {
+            return Err(Invalid::new(format!("must be {} to {} characters", Self::MIN_CHARS, Self::MAX_CHARS)));
+        }
+        let is_mark = |byte: u8| b"._-".contains(&byte);
+        let bytes = text.as_bytes();
+        let alphabet = bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || is_mark(byte));
+        let marks_inside = bytes.first().is_some_and(u8::is_ascii_alphanumeric) && bytes.last().is_some_and(u8::is_ascii_alphanumeric);
+        let marks_single = !bytes.windows(2).any(|pair| is_mark(pair[0]) && is_mark(pair[1]));
+        if !(alphabet && marks_inside && marks_single) {
+            return Err(Invalid::new("must be letters and digits, with single . _ - between them"));
+        }
+        let name = Self(text.to_owned());
+        if RESERVED.contains(&name.key().as_str()) {
+            return Err(Invalid::new("is reserved"));
+        }
+        Ok(name)
+    }
+
+    /// The name as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form that is compared.
+    #[must_use]
+    pub fn key(&self) -> UsernameKey {
+        UsernameKey(self.0.to_ascii_lowercase())
+    }
+}
+
+impl UsernameKey {
+    /// The form that stores index.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_letters_digits_and_single_marks_are_accepted() {
+        for good in ["ann", "Ann.Lee", "a-b_c.d", "007", &"x".repeat(32)] {
+            assert!(Username::parse(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn short_long_foreign_and_reserved_names_are_refused() {
+        let bad =
+            ["", "ab", &"x".repeat(33), "an n", "ann!", "änn", ".ann", "ann-", "a..b", "a-_b", "Root", "chat-functions", "a\u{212a}b"];
+        for text in bad {
+            assert!(Username::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_without_case() {
+        let key = |text: &str| Username::parse(text).expect("valid").key();
+        assert_eq!(key("Ann"), key("aNN"));
+    }
+}

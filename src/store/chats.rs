@@ -1,0 +1,124 @@
+//! What the Chat service keeps: chats and their numbered messages.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::domain::{ChatId, ClientId, MessageId, MessageText, Timestamp, UserId};
+
+/// The end of a chat as it was at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChatHead {
+    /// The number of the last message.
+    pub last_seq: u64,
+    /// When the last message was sent.
+    pub last_sent_at: Timestamp,
+}
+
+/// A message to be stored. The recipient is the chat's other member.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The chat. `sender` is one of its members.
+    pub chat: ChatId,
+    /// Who sends.
+    pub sender: UserId,
+    /// The text.
+    pub text: MessageText,
+    /// The client's name for this send, unique per chat and sender.
+    pub client_id: Option<ClientId>,
+    /// The sender's present.
+    pub sent_at: Timestamp,
+}
+
+/// A message as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The chat.
+    pub chat: ChatId,
+    /// The number in the chat: 1, 2, 3, … without a gap.
+    pub seq: u64,
+    /// Who sent it.
+    pub sender: UserId,
+    /// The text, byte for byte.
+    pub content: String,
+    /// When it was sent; never before its predecessor in the chat.
+    pub sent_at: Timestamp,
+}
+
+impl Message {
+    /// The identifier that clients see.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        MessageId { chat: self.chat, seq: self.seq }
+    }
+}
+
+/// What became of a message to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Append {
+    /// It is the chat's newest message.
+    Stored(Message),
+    /// A message with the same client id and text was stored before; this is it.
+    Replayed(Message),
+    /// A message with the same client id and another text was stored before; nothing was changed.
+    Mismatch,
+}
+
+/// Which part of a chat is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// The newest messages.
+    Newest,
+    /// The newest with a number below this.
+    Before(u64),
+    /// The oldest with a number above this.
+    After(u64),
+}
+
+/// A place in the list over all chats: the message it names is the last one seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageCursor {
+    /// When that message was sent.
+    pub sent_at: Timestamp,
+    /// Its chat.
+    pub chat: ChatId,
+    /// Its number.
+    pub seq: u64,
+}
+
+impl MessageCursor {
+    /// The place of a message.
+    #[must_use]
+    pub fn of(message: &Message) -> Self {
+        Self { sent_at: message.sent_at, chat: message.chat, seq: message.seq }
+    }
+}
+
+/// Chats and messages.
+#[async_trait]
+pub trait ChatStore: Send + Sync {
+    /// The person's chats, the one with the newest message first, at most `limit`. A chat exists once it has a message.
+    async fn list_chat_ids(&self, user: UserId, limit: usize) -> Result<Vec<ChatId>, StoreError>;
+
+    /// The end of a chat; `None` when it has no message. One operation. A writer may be ahead of it, never behind.
+    async fn find_chat_head(&self, chat: ChatId) -> Result<Option<ChatHead>, StoreError>;
+
+    /// Appends a message, creating the chat with its first one, and marks the chat read for the sender up to it.
+    ///
+    /// The message takes the number after the last, and its time is not before the last one's: `sent_at` or that of
+    /// its predecessor, whichever is later. A number becomes visible only after its predecessor, whoever writes; a
+    /// message whose append returned is in every later list. With a client id the message is stored at most once, in
+    /// any process and after any restart, as long as it exists.
+    ///
+    /// `head` is the chat's end as the caller has read it: a hint that saves an operation and may be stale. With a
+    /// fresh one it costs two operations.
+    async fn append_message(&self, message: &NewMessage, head: Option<ChatHead>) -> Result<Append, StoreError>;
+
+    /// At most `limit` messages of one chat in ascending order of their numbers; none when there is no such chat. One
+    /// operation.
+    async fn list_chat_messages(&self, chat: ChatId, window: Window, limit: usize) -> Result<Vec<Message>, StoreError>;
+
+    /// At most `limit` messages that the person has sent or received in any chat, newest first: by the time of sending,
+    /// then chat, then number, all descending; with a cursor those behind it. At most two operations.
+    async fn list_messages(&self, user: UserId, before: Option<&MessageCursor>, limit: usize) -> Result<Vec<Message>, StoreError>;
+}

@@ -1,0 +1,40 @@
+//! How a store fails, told by what the caller may assume.
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A failure of the store itself. What a rule of the contract refuses is not an error but a variant of the result.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached or is not ready. Nothing was changed.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Cause),
+    /// Too many operations are waiting already. Nothing was changed.
+    #[error("the store is overloaded")]
+    Overloaded,
+    /// The answer to a change was lost or late: it may or may not have happened. Repeating it is safe.
+    #[error("the outcome of a change is unknown")]
+    OutcomeUnknown(#[source] Cause),
+    /// No space is left. Nothing was changed; reads go on.
+    #[error("the storage is full")]
+    Full(#[source] Cause),
+    /// A record does not decode, or the database refused what it should have accepted: a defect, here or in the data.
+    #[error("the store failed")]
+    Broken(#[source] Cause),
+}
+
+impl StoreError {
+    /// A failure in which nothing was changed.
+    pub fn unavailable(cause: impl Into<Cause>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
+    /// A failure after which a change may or may not have happened.
+    pub fn outcome_unknown(cause: impl Into<Cause>) -> Self {
+        Self::OutcomeUnknown(cause.into())
+    }
+
+    /// A failure that no repetition mends.
+    pub fn broken(cause: impl Into<Cause>) -> Self {
+        Self::Broken(cause.into())
+    }
+}

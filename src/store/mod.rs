@@ -1,0 +1,63 @@
+//! The store: one trait per service, whose doc comments are the contract that every backend keeps.
+//!
+//! [`mongo`] serves production, [`sqlite`] a single process with no database to set up. One suite (`tests/store`) proves
+//! the contract on both. Nothing of a driver, a document or a row leaves a backend's folder.
+//!
+//! Rules that hold for every method:
+//! - A change is one atomic step with its condition inside; nothing is read first to decide whether to insert.
+//! - When a changing method returns `Ok`, the change is durable: it survives the death of the process and of the
+//!   machine. When it returns [`StoreError::OutcomeUnknown`] it may have happened; repeating it is safe.
+//! - A method runs to its end even when the future that waits for it is dropped.
+//! - Time is an argument. A store has no clock.
+//! - Cost does not grow with the amount of data stored.
+
+mod accounts;
+mod chats;
+mod error;
+pub mod mongo;
+pub mod sqlite;
+mod users;
+
+use async_trait::async_trait;
+
+pub use accounts::{AccountStore, Authenticated, Creation, Credentials, NewAccount};
+pub use chats::{Append, ChatHead, ChatStore, Message, MessageCursor, NewMessage, Window};
+pub use error::StoreError;
+pub use users::{FriendAddition, MAX_FRIENDS, MessagesFrom, Peer, ProfileChange, ProfileUpdate, User, UserStore};
+
+/// Which backend a store is, as the health route names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// The SQLite file of one process.
+    Embedded,
+    /// A MongoDB database, shared by any number of processes.
+    MongoDb,
+}
+
+impl StoreKind {
+    /// The name that the health route and the log use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::MongoDb => "mongodb",
+        }
+    }
+}
+
+/// All that the services keep, and how the store itself is doing.
+#[async_trait]
+pub trait Store: AccountStore + UserStore + ChatStore {
+    /// Which backend this is.
+    fn kind(&self) -> StoreKind;
+
+    /// Whether the store answers and every unique index is in place. Without the indexes a store serves nothing.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Database operations begun since the start: each query or command counts one, the upkeep of the store itself
+    /// (connections, indexes, [`check`](Self::check)) none.
+    fn operations(&self) -> u64;
+
+    /// Lets changes under way finish and releases files and connections. Later calls fail as unavailable.
+    async fn close(&self);
+}
