@@ -1,1 +1,2 @@
+//! The program: reads the settings, opens the store, serves.
 fn main() {}
