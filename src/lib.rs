@@ -3,6 +3,13 @@
 //! Read from the inside out; each layer knows only those before it.
 //! - [`domain`]: the checked value types and the clock.
 //! - [`store`]: what is kept, one trait per service, on MongoDB or in an SQLite file.
+//! - [`http`]: the error envelope, bodies, queries, the table of endpoints.
+//! - [`identity`]: passwords, tokens, and the check of who is calling.
+//! - [`settings`] and [`logging`]: how a process is told what to do, and how it tells what it does.
 
 pub mod domain;
+pub mod http;
+pub mod identity;
+pub mod logging;
+pub mod settings;
 pub mod store;

@@ -21,7 +21,7 @@ impl Timestamp {
 
     /// The instant that is `millis` after the epoch.
     #[must_use]
-    pub fn from_millis(millis: i64) -> Self {
+    pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 

@@ -1,0 +1,103 @@
+//! Bodies: JSON of a known shape, of limited size, that arrives in time.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::{ApiError, ErrorCode};
+
+/// Time in which a whole body must have arrived.
+pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The shape of a route's body. Its fields are optional strings and the like, so that a missing one can be told by
+/// name; unknown ones are refused by `deny_unknown_fields`.
+pub trait RequestBody: DeserializeOwned + 'static {
+    /// Largest body in bytes.
+    const MAX_BYTES: usize = 16 * 1024;
+}
+
+/// A body read and decoded.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: RequestBody> FromRequest for Json<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let declared = check_head(request, T::MAX_BYTES);
+        let payload = payload.take();
+        Box::pin(async move {
+            declared?;
+            let body = tokio::time::timeout(BODY_DEADLINE, read(payload, T::MAX_BYTES))
+                .await
+                .map_err(|late| ApiError::caused(ErrorCode::RequestTimeout, late))??;
+            serde_json::from_slice(&body).map(Self).map_err(|error| ApiError::caused(ErrorCode::InvalidJson, place_of(&error)))
+        })
+    }
+}
+
+/// Refuses by the head what need not be read.
+fn check_head(request: &HttpRequest, max_bytes: usize) -> Result<(), ApiError> {
+    let headers = request.headers();
+    if headers.contains_key(CONTENT_ENCODING) || !headers.get(CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes())) {
+        return Err(ErrorCode::UnsupportedMediaType.into());
+    }
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|length| length.parse::<u64>().ok());
+    if length.is_some_and(|length| length > max_bytes as u64) {
+        return Err(ErrorCode::PayloadTooLarge.into());
+    }
+    Ok(())
+}
+
+/// Whether a content type is `application/json`, with no charset or that of JSON (RFC 8259, 8.1).
+fn is_json(content_type: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(content_type) else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let parameter_is_utf8 = |parameter: &str| {
+        parameter.split_once('=').is_some_and(|(name, value)| {
+            name.trim().eq_ignore_ascii_case("charset") && value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+    };
+    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) && parts.all(parameter_is_utf8)
+}
+
+async fn read(mut payload: Payload, max_bytes: usize) -> Result<Vec<u8>, ApiError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| ApiError::caused(ErrorCode::InvalidRequest, error.to_string()))?;
+        if body.len() + chunk.len() > max_bytes {
+            return Err(ErrorCode::PayloadTooLarge.into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What of a decoder's error may be logged: where and of which kind; its own text quotes the input.
+fn place_of(error: &serde_json::Error) -> String {
+    format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_json_in_utf_8_and_nothing_else() {
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\""] {
+            assert!(is_json(good.as_bytes()), "{good}");
+        }
+        for bad in
+            ["", "text/json", "application/jsonp", "application/json; charset=latin1", "application/json; q", "application/json, text/html"]
+        {
+            assert!(!is_json(bad.as_bytes()), "{bad}");
+        }
+    }
+}

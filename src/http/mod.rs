@@ -1,0 +1,15 @@
+//! What every service needs to speak HTTP: the error envelope, checked bodies and queries, and the table of endpoints.
+
+mod endpoint;
+mod error;
+mod fields;
+mod json;
+mod own_user;
+mod query;
+
+pub use endpoint::{Access, Endpoint};
+pub use error::{ApiError, ErrorCode};
+pub use fields::Fields;
+pub use json::{BODY_DEADLINE, Json, RequestBody};
+pub use own_user::OwnUser;
+pub use query::{Query, is_decodable};

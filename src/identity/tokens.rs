@@ -1,0 +1,197 @@
+//! Access tokens: JSON Web Tokens that name a session and are worth nothing without it.
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{SessionId, SessionKey, Timestamp, UserId};
+
+/// Longest token in bytes.
+const MAX_TOKEN_BYTES: usize = 4 * 1024;
+/// How far the clocks of two instances may differ.
+const LEEWAY_MILLIS: i64 = 30_000;
+/// Who issues the tokens, and for whom.
+const ISSUER: &str = "chat-functions";
+
+/// Signs and verifies tokens by HMAC-SHA-256 and by nothing else (RFC 8725, 3.1).
+#[derive(Clone)]
+pub struct Tokens {
+    header: Header,
+    /// The one first part that our tokens have. A token with another, be it one more field or another spelling, is not ours.
+    encoded_header: String,
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    validation: Validation,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    sid: String,
+    iat: i64,
+    exp: i64,
+}
+
+impl Tokens {
+    /// Tokens signed with a secret.
+    #[must_use]
+    pub fn new(secret: &SecretString) -> Self {
+        let header = Header::new(Algorithm::HS256);
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Times are checked against our own clock, after the signature.
+        validation.validate_exp = false;
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[ISSUER]);
+        let secret = secret.expose_secret().as_bytes();
+        Self {
+            encoded_header: encode_header(&header),
+            header,
+            signing: EncodingKey::from_secret(secret),
+            verifying: DecodingKey::from_secret(secret),
+            validation,
+        }
+    }
+
+    /// The token of a session that begins now and ends at `expires_at`.
+    pub fn issue(
+        &self,
+        user: UserId,
+        session: &SessionId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: ISSUER.to_owned(),
+            sub: user.to_string(),
+            sid: session.expose(),
+            iat: now.as_millis() / 1_000,
+            exp: expires_at.as_millis() / 1_000,
+        };
+        jsonwebtoken::encode(&self.header, &claims, &self.signing)
+    }
+
+    /// The session that a token names; `None` for any token that is not ours, whole and in time. No I/O.
+    #[must_use]
+    pub fn verify(&self, token: &str, now: Timestamp) -> Option<SessionKey> {
+        if token.len() > MAX_TOKEN_BYTES || token.split('.').next() != Some(&self.encoded_header) {
+            return None;
+        }
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).ok()?.claims;
+        let expires_at = Timestamp::from_millis(claims.exp.checked_mul(1_000)?);
+        let issued_at = Timestamp::from_millis(claims.iat.checked_mul(1_000)?);
+        if now >= expires_at.plus_millis(LEEWAY_MILLIS) || issued_at > now.plus_millis(LEEWAY_MILLIS) {
+            return None;
+        }
+        Some(SessionKey { user: UserId::parse(&claims.sub)?, session: SessionId::parse(&claims.sid)?.hash() })
+    }
+}
+
+fn encode_header(header: &Header) -> String {
+    use base64::Engine as _;
+    let json = serde_json::to_vec(header).unwrap_or_default();
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn tokens() -> Tokens {
+        Tokens::new(&"a secret of more than thirty-two bytes".into())
+    }
+
+    fn issued() -> (String, SessionKey) {
+        let (user, session) = (UserId::generate(), SessionId::generate().expect("random bytes"));
+        let token = tokens().issue(user, &session, NOW, NOW.plus_millis(60_000)).expect("a token");
+        (token, SessionKey { user, session: session.hash() })
+    }
+
+    fn signed(header: &str, claims: &str) -> String {
+        let unsigned = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let key = EncodingKey::from_secret(b"a secret of more than thirty-two bytes");
+        let signature = jsonwebtoken::crypto::sign(unsigned.as_bytes(), &key, Algorithm::HS256).expect("a signature");
+        format!("{unsigned}.{signature}")
+    }
+
+    #[test]
+    fn a_token_names_its_session_until_it_ends() {
+        let (token, key) = issued();
+        assert_eq!(tokens().verify(&token, NOW), Some(key));
+        assert_eq!(tokens().verify(&token, NOW.plus_millis(60_000 + LEEWAY_MILLIS - 1)), Some(key));
+        assert_eq!(tokens().verify(&token, NOW.plus_millis(60_000 + LEEWAY_MILLIS)), None);
+        assert_eq!(tokens().verify(&token, NOW.plus_millis(-LEEWAY_MILLIS - 1)), None);
+    }
+
+    #[test]
+    fn another_secret_verifies_nothing() {
+        let (token, _) = issued();
+        assert_eq!(Tokens::new(&"another secret of thirty-two bytes!!".into()).verify(&token, NOW), None);
+    }
+
+    #[test]
+    fn only_our_own_header_is_accepted_even_when_signed() {
+        let (token, _) = issued();
+        let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("claims")).expect("base64")).expect("UTF-8");
+        assert!(tokens().verify(&signed(r#"{"typ":"JWT","alg":"HS256"}"#, &claims), NOW).is_some());
+        let foreign = [
+            r#"{"alg":"HS256"}"#,
+            r#"{"alg":"HS256","typ":"JWT"}"#,
+            r#"{"typ":"JWT","alg":"hs256"}"#,
+            r#"{"typ":"JWT","alg":"none"}"#,
+            r#"{"typ":"JWT","alg":"HS512"}"#,
+            r#"{"typ":"at+jwt","alg":"HS256"}"#,
+            r#"{"typ":"JWT","alg":"HS256","crit":["exp"]}"#,
+            r#"{"typ":"JWT","alg":"HS256","jku":"https://example.com"}"#,
+        ];
+        for header in foreign {
+            assert_eq!(tokens().verify(&signed(header, &claims), NOW), None, "{header}");
+        }
+    }
+
+    #[test]
+    fn claims_must_be_there_and_of_their_type() {
+        let header = r#"{"typ":"JWT","alg":"HS256"}"#;
+        let (sub, sid) = (UserId::generate().to_string(), SessionId::generate().expect("random bytes").expose());
+        let (iat, exp) = (NOW.as_millis() / 1_000, NOW.as_millis() / 1_000 + 60);
+        let good = serde_json::json!({"iss": ISSUER, "aud": ISSUER, "sub": sub, "sid": sid, "iat": iat, "exp": exp});
+        assert!(tokens().verify(&signed(header, &good.to_string()), NOW).is_some());
+        for name in ["iss", "aud", "sub", "sid", "iat", "exp"] {
+            for wrong in [serde_json::json!(null), serde_json::json!("x"), serde_json::json!(["x"]), serde_json::json!(1.5)] {
+                let mut claims = good.clone();
+                claims[name] = wrong;
+                assert_eq!(tokens().verify(&signed(header, &claims.to_string()), NOW), None, "{claims}");
+                claims.as_object_mut().expect("object").remove(name);
+                assert_eq!(tokens().verify(&signed(header, &claims.to_string()), NOW), None, "{claims}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_token_is_no_token(at in 0..1_000_usize, byte in 0..=127_u8) {
+            let (token, _) = issued();
+            let mut changed = token.clone().into_bytes();
+            let at = at % changed.len();
+            changed[at] = byte;
+            let changed = String::from_utf8(changed).expect("ASCII");
+            prop_assume!(changed != token);
+            prop_assert_eq!(tokens().verify(&changed, NOW), None);
+        }
+
+        #[test]
+        fn no_text_panics_the_verifier(text in ".{0,200}") {
+            prop_assert_eq!(tokens().verify(&text, NOW), None);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Every setting: read once at the start from the environment and a `.env` file, checked together, passed on as a value.
+//!
+//! Nothing else reads the environment. All mistakes are told at once; an error names the variable and never its value.
+
+mod mongodb_uri;
+mod rules;
+mod variables;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+pub use variables::{VARIABLES, Variable};
+
+use crate::identity::PasswordCost;
+
+/// How much is at stake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A laptop: what is missing is made up.
+    Development,
+    /// People rely on it: what is missing or weak stops the start.
+    Production,
+}
+
+/// Where the data is kept.
+#[derive(Debug, Clone)]
+pub enum StoreSetting {
+    /// In an SQLite file in the data folder.
+    Embedded,
+    /// In the MongoDB database that a connection string names.
+    MongoDb(SecretString),
+}
+
+/// A service of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Accounts and sessions: `/api/auth`.
+    Auth,
+    /// Profiles and friends: `/api/users`.
+    Users,
+    /// Messages: `/api/chat`.
+    Chat,
+}
+
+impl Service {
+    /// Every service.
+    pub const ALL: [Self; 3] = [Self::Auth, Self::Users, Self::Chat];
+
+    /// The name in `SERVICES` and in paths.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Users => "users",
+            Self::Chat => "chat",
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line, for programs.
+    Json,
+    /// One sentence a line, for people.
+    Text,
+}
+
+/// The settings of a process. See [`VARIABLES`] for the variable, the default and the meaning of each.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Development or production.
+    pub mode: Mode,
+    /// The key of the tokens; `None` in development, where one is made and kept in the data folder.
+    pub jwt_secret: Option<SecretString>,
+    /// Where the data is kept.
+    pub store: StoreSetting,
+    /// The folder of the embedded store and the made key.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where people reach the API, without a slash at the end.
+    pub public_base_url: Option<String>,
+    /// Which services this process serves.
+    pub services: Vec<Service>,
+    /// Shortest password that may be set, in code points.
+    pub password_min_chars: usize,
+    /// What a password hash costs.
+    pub password_cost: PasswordCost,
+    /// Origins whose pages may call the API.
+    pub cors_origins: Vec<String>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What is logged, in the syntax of `env_logger`.
+    pub log_filter: String,
+}
+
+/// One mistake in the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingError {
+    /// The variable to change.
+    pub variable: &'static str,
+    /// What is wrong, with an example of what would be right. Never the value.
+    pub problem: String,
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.variable, self.problem)
+    }
+}
+
+impl Settings {
+    /// Reads the environment and, for what it lacks, the file `.env` in the working directory.
+    pub fn from_environment() -> Result<Self, Vec<SettingError>> {
+        let file: std::collections::HashMap<String, String> = match dotenvy::from_path_iter(".env") {
+            Ok(pairs) => pairs.collect::<Result<_, _>>().map_err(|error| {
+                // The parser's message quotes the line, which may hold a secret.
+                let place = match error {
+                    dotenvy::Error::LineParse(_, index) => format!(" near character {index} of a line"),
+                    _ => String::new(),
+                };
+                vec![SettingError { variable: ".env", problem: format!("is not a list of NAME=value lines{place}") }]
+            })?,
+            Err(_absent) => std::collections::HashMap::new(),
+        };
+        Self::load(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+    }
+
+    /// Reads the settings by way of `lookup`. An empty value counts as none.
+    pub fn load(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<SettingError>> {
+        rules::load(&|name| lookup(name).filter(|value| !value.is_empty()))
+    }
+}

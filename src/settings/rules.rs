@@ -1,0 +1,318 @@
+//! How each variable is read and what it may be. A reading that fails notes its mistake and goes on with the next.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use super::{LogFormat, Mode, Service, SettingError, Settings, StoreSetting, mongodb_uri};
+use crate::identity::PasswordCost;
+
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Shortest key of the tokens, in bytes: as long as the SHA-256 it keys (RFC 7518, 3.2).
+const JWT_SECRET_MIN_BYTES: usize = 32;
+/// A key with fewer different bytes was not made at random.
+const JWT_SECRET_MIN_DISTINCT_BYTES: usize = 10;
+/// Samples from documents that are long and varied enough to pass the rules above (RFC 7515 A.1 and the pages of jwt.io).
+const JWT_SECRET_SAMPLES: [&str; 4] = [
+    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+    "a-string-secret-at-least-256-bits-long",
+    "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+    "change-me-to-32-random-bytes-or-more",
+];
+
+pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
+    let mut reader = Reader { lookup, errors: Vec::new() };
+    let listen = reader.listen();
+    let mode = reader.mode(listen);
+    let settings = Settings {
+        mode,
+        jwt_secret: reader.jwt_secret(mode).map(Into::into),
+        store: reader.store(mode),
+        data_dir: (reader.lookup)("DATA_DIR").unwrap_or_else(|| "data".to_owned()).into(),
+        listen,
+        public_base_url: reader.public_base_url(mode),
+        services: reader.services(),
+        password_min_chars: reader.at_least("PASSWORD_MIN_CHARS", 8, 64),
+        password_cost: PasswordCost {
+            memory_kib: reader.at_least("ARGON2_MEMORY_KIB", PasswordCost::LOWEST.memory_kib, PasswordCost::HIGHEST.memory_kib),
+            passes: reader.at_least("ARGON2_PASSES", PasswordCost::LOWEST.passes, PasswordCost::HIGHEST.passes),
+        },
+        cors_origins: reader.cors_origins(),
+        log_format: reader.log_format(mode),
+        log_filter: (reader.lookup)("RUST_LOG").unwrap_or_else(|| "info".to_owned()),
+    };
+    if reader.errors.is_empty() { Ok(settings) } else { Err(reader.errors) }
+}
+
+struct Reader<'a> {
+    lookup: Lookup<'a>,
+    errors: Vec<SettingError>,
+}
+
+impl Reader<'_> {
+    fn get(&self, variable: &str) -> Option<String> {
+        (self.lookup)(variable)
+    }
+
+    fn wrong(&mut self, variable: &'static str, problem: impl Into<String>) {
+        self.errors.push(SettingError { variable, problem: problem.into() });
+    }
+
+    fn listen(&mut self) -> SocketAddr {
+        let fallback = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+        if let Some(port) = self.get("FUNCTIONS_CUSTOMHANDLER_PORT") {
+            // The host connects to 127.0.0.1 and nobody else should.
+            return port.parse().map_or_else(
+                |_| {
+                    self.wrong("FUNCTIONS_CUSTOMHANDLER_PORT", "must be a port such as 7072; the Functions host sets it");
+                    fallback
+                },
+                |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            );
+        }
+        let Some(address) = self.get("LISTEN") else { return fallback };
+        address.parse().unwrap_or_else(|_| {
+            self.wrong("LISTEN", "must be an address and a port such as 127.0.0.1:8080 or [::]:8080");
+            fallback
+        })
+    }
+
+    /// Production unless everything says laptop: the default must be the safe one.
+    fn mode(&mut self, listen: SocketAddr) -> Mode {
+        let in_azure = self.get("WEBSITE_INSTANCE_ID").is_some();
+        let under_host = self.get("FUNCTIONS_CUSTOMHANDLER_PORT").is_some();
+        match self.get("APP_ENV").as_deref() {
+            Some("production") => Mode::Production,
+            Some("development") if in_azure => {
+                self.wrong("APP_ENV", "must not be development in Azure: remove it or set production");
+                Mode::Production
+            }
+            Some("development") if !listen.ip().is_loopback() => {
+                self.wrong("APP_ENV", "may be development on loopback only: set LISTEN=127.0.0.1:8080, or APP_ENV=production");
+                Mode::Production
+            }
+            Some("development") => Mode::Development,
+            Some(_) => {
+                self.wrong("APP_ENV", "must be development or production");
+                Mode::Production
+            }
+            None if in_azure || under_host || !listen.ip().is_loopback() || self.get("MONGODB_URI").is_some() => Mode::Production,
+            None => Mode::Development,
+        }
+    }
+
+    fn jwt_secret(&mut self, mode: Mode) -> Option<String> {
+        let secret = self.get("JWT_SECRET");
+        let Some(secret) = secret else {
+            if mode == Mode::Production {
+                self.wrong("JWT_SECRET", "is required in production: 32 random bytes or more, e.g. of `openssl rand -base64 48`");
+            }
+            return None;
+        };
+        let distinct = secret.bytes().collect::<std::collections::HashSet<_>>().len();
+        if secret.len() < JWT_SECRET_MIN_BYTES {
+            self.wrong("JWT_SECRET", "must be 32 bytes or more, e.g. of `openssl rand -base64 48`");
+        } else if distinct < JWT_SECRET_MIN_DISTINCT_BYTES || JWT_SECRET_SAMPLES.contains(&secret.as_str()) {
+            self.wrong("JWT_SECRET", "is easy to guess: make one by `openssl rand -base64 48`");
+        }
+        Some(secret)
+    }
+
+    fn store(&mut self, mode: Mode) -> StoreSetting {
+        let production = mode == Mode::Production;
+        let Some(uri) = self.get("MONGODB_URI") else {
+            if self.get("WEBSITE_INSTANCE_ID").is_some() {
+                self.wrong(
+                    "MONGODB_URI",
+                    "is required in Azure, where instances share no disk, e.g. mongodb+srv://user:password@host/chat",
+                );
+            } else if production && self.get("DATA_DIR").is_none() {
+                self.wrong("MONGODB_URI", "is required in production; or set DATA_DIR to a folder to use the embedded store");
+            }
+            return StoreSetting::Embedded;
+        };
+        for problem in mongodb_uri::problems(&uri, production) {
+            self.wrong("MONGODB_URI", problem);
+        }
+        StoreSetting::MongoDb(uri.into())
+    }
+
+    fn public_base_url(&mut self, mode: Mode) -> Option<String> {
+        let Some(url) = self.get("PUBLIC_BASE_URL") else {
+            if mode == Mode::Production {
+                self.wrong("PUBLIC_BASE_URL", "is required in production, e.g. https://chat.example.com");
+            }
+            return None;
+        };
+        let url = url.trim_end_matches('/').to_owned();
+        let secure = url.strip_prefix("https://").is_some_and(is_host);
+        let local = url.strip_prefix("http://").is_some_and(|rest| is_host(rest) && is_local(rest));
+        if !(secure || local || mode == Mode::Development && url.strip_prefix("http://").is_some_and(is_host)) {
+            self.wrong("PUBLIC_BASE_URL", "must be an https address such as https://chat.example.com (http towards localhost only)");
+        }
+        Some(url)
+    }
+
+    fn services(&mut self) -> Vec<Service> {
+        let Some(list) = self.get("SERVICES") else { return Service::ALL.to_vec() };
+        let find = |name: &str| Service::ALL.into_iter().find(|service| service.name() == name.trim());
+        let services: Option<Vec<Service>> = list.split(',').map(find).collect();
+        services.unwrap_or_else(|| {
+            self.wrong("SERVICES", "must be a list of auth, users and chat, e.g. auth,users");
+            Vec::new()
+        })
+    }
+
+    fn cors_origins(&mut self) -> Vec<String> {
+        let list = self.get("CORS_ORIGINS").unwrap_or_default();
+        let origins: Vec<String> = list.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
+        let is_origin = |origin: &String| ["https://", "http://"].iter().any(|scheme| origin.strip_prefix(scheme).is_some_and(is_host));
+        if !origins.iter().all(is_origin) {
+            self.wrong("CORS_ORIGINS", "must be exact origins such as https://app.example.com, comma separated; * is not allowed");
+        }
+        origins
+    }
+
+    fn log_format(&mut self, mode: Mode) -> LogFormat {
+        match self.get("LOG_FORMAT").as_deref() {
+            Some("text") => LogFormat::Text,
+            None if mode == Mode::Development => LogFormat::Text,
+            None | Some("json") => LogFormat::Json,
+            Some(_) => {
+                self.wrong("LOG_FORMAT", "must be json or text");
+                LogFormat::Json
+            }
+        }
+    }
+
+    /// A number that may rise from its default up to a ceiling, never fall.
+    fn at_least<N: FromStr + PartialOrd + Copy + std::fmt::Display>(&mut self, variable: &'static str, floor: N, ceiling: N) -> N {
+        let Some(text) = self.get(variable) else { return floor };
+        match text.parse() {
+            Ok(number) if number >= floor && number <= ceiling => number,
+            _ => {
+                self.wrong(variable, format!("must be a number from {floor} to {ceiling}"));
+                floor
+            }
+        }
+    }
+}
+
+/// A host and perhaps a port, without a path.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+}
+
+fn is_local(host: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"]
+        .iter()
+        .any(|local| host == *local || host.strip_prefix(local).is_some_and(|rest| rest.starts_with(':')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "k9Jw2mX7qLr4Tz8VbN1cYd6Fh3Gs5Pa0";
+
+    fn load_from(pairs: &[(&str, &str)]) -> Result<Settings, Vec<SettingError>> {
+        let pairs: Vec<(String, String)> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::load(move |name| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+    }
+
+    #[track_caller]
+    fn assert_refused(pairs: &[(&str, &str)], variable: &str) {
+        let errors = load_from(pairs).expect_err("must be refused");
+        assert!(errors.iter().any(|error| error.variable == variable), "{errors:?}");
+        for (_, value) in pairs.iter().filter(|(name, value)| ["JWT_SECRET", "MONGODB_URI"].contains(name) && !value.is_empty()) {
+            assert!(!errors.iter().any(|error| error.to_string().contains(value)), "{errors:?} tells a value");
+        }
+    }
+
+    fn production(extra: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+        let base =
+            [("APP_ENV", "production"), ("JWT_SECRET", SECRET), ("DATA_DIR", "data"), ("PUBLIC_BASE_URL", "https://chat.example.com")];
+        let overridden = |name: &str| extra.iter().any(|(other, _)| *other == name);
+        base.into_iter().filter(|(name, _)| !overridden(name)).chain(extra.iter().copied()).collect()
+    }
+
+    #[test]
+    fn nothing_set_is_a_laptop_with_the_embedded_store() {
+        let settings = load_from(&[]).expect("defaults");
+        assert_eq!(settings.mode, Mode::Development);
+        assert!(matches!(settings.store, StoreSetting::Embedded));
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.services, Service::ALL);
+        assert_eq!(settings.log_format, LogFormat::Text);
+    }
+
+    #[test]
+    fn a_host_a_public_address_or_a_database_mean_production() {
+        for cause in [("FUNCTIONS_CUSTOMHANDLER_PORT", "7072"), ("LISTEN", "0.0.0.0:80"), ("MONGODB_URI", "mongodb://localhost/chat")] {
+            assert_refused(&[cause], "JWT_SECRET");
+        }
+        assert!(load_from(&[("FUNCTIONS_CUSTOMHANDLER_PORT", "7072"), ("APP_ENV", "development")]).is_ok());
+        assert!(load_from(&[("MONGODB_URI", "mongodb://localhost/chat"), ("APP_ENV", "development")]).is_ok());
+    }
+
+    #[test]
+    fn the_host_decides_port_and_address() {
+        let settings = load_from(&production(&[("FUNCTIONS_CUSTOMHANDLER_PORT", "7072"), ("LISTEN", "0.0.0.0:80")])).expect("valid");
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:7072");
+        assert_eq!(settings.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn production_refuses_what_is_missing() {
+        assert!(load_from(&production(&[])).is_ok());
+        assert_refused(&production(&[("JWT_SECRET", "")]), "JWT_SECRET");
+        assert_refused(&production(&[("DATA_DIR", "")]), "MONGODB_URI");
+        assert_refused(&production(&[("PUBLIC_BASE_URL", "")]), "PUBLIC_BASE_URL");
+    }
+
+    #[test]
+    fn weak_keys_are_refused() {
+        let short = &SECRET[..31];
+        for weak in [short, &"a".repeat(64), "changeme", "a-string-secret-at-least-256-bits-long"] {
+            assert_refused(&[("JWT_SECRET", weak)], "JWT_SECRET");
+        }
+    }
+
+    #[test]
+    fn azure_takes_neither_development_nor_the_embedded_store() {
+        let in_azure = [("WEBSITE_INSTANCE_ID", "x"), ("FUNCTIONS_CUSTOMHANDLER_PORT", "7072")];
+        assert_refused(&production(&in_azure), "MONGODB_URI");
+        assert_refused(&production(&[in_azure[0], in_azure[1], ("APP_ENV", "development")]), "APP_ENV");
+    }
+
+    #[test]
+    fn each_bad_value_is_named() {
+        let bad = [
+            ("APP_ENV", "staging"),
+            ("LISTEN", "8080"),
+            ("FUNCTIONS_CUSTOMHANDLER_PORT", "x"),
+            ("SERVICES", "auth,mail"),
+            ("SERVICES", ","),
+            ("PASSWORD_MIN_CHARS", "7"),
+            ("ARGON2_MEMORY_KIB", "19455"),
+            ("ARGON2_MEMORY_KIB", "262145"),
+            ("ARGON2_PASSES", "two"),
+            ("CORS_ORIGINS", "*"),
+            ("CORS_ORIGINS", "https://a.example/path"),
+            ("LOG_FORMAT", "xml"),
+            ("PUBLIC_BASE_URL", "chat.example.com"),
+            ("PUBLIC_BASE_URL", "http://chat.example.com"),
+            ("MONGODB_URI", "mongodb://db.example.com/chat"),
+        ];
+        for (name, value) in bad {
+            assert_refused(&production(&[(name, value)]), name);
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let errors = load_from(&[("APP_ENV", "production"), ("LISTEN", "nowhere"), ("LOG_FORMAT", "xml")]).expect_err("many mistakes");
+        let named: Vec<_> = errors.iter().map(|error| error.variable).collect();
+        assert_eq!(named, ["LISTEN", "JWT_SECRET", "MONGODB_URI", "PUBLIC_BASE_URL", "LOG_FORMAT"]);
+    }
+}
