@@ -5,11 +5,17 @@
 //! - [`store`]: what is kept, one trait per service, on MongoDB or in an SQLite file.
 //! - [`http`]: the error envelope, bodies, queries, the table of endpoints.
 //! - [`identity`]: passwords, tokens, and the check of who is calling.
+//! - [`auth`], [`users`], [`chat`]: the three services. They never call each other.
+//! - [`gateway`]: the entry to all of them; limits, ids, log lines, health, the server.
 //! - [`settings`] and [`logging`]: how a process is told what to do, and how it tells what it does.
 
+pub mod auth;
+pub mod chat;
 pub mod domain;
+pub mod gateway;
 pub mod http;
 pub mod identity;
 pub mod logging;
 pub mod settings;
 pub mod store;
+pub mod users;

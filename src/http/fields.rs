@@ -40,6 +40,18 @@ impl Fields {
     pub fn finish(self) -> Result<(), ApiError> {
         if self.mistakes.is_empty() { Ok(()) } else { Err(self.into()) }
     }
+
+    /// The whole of the checked fields, or the failure that names every mistake. `assemble` gives `None` when a required
+    /// one is missing, which then was noted.
+    pub fn finish_with<T>(self, assemble: impl FnOnce() -> Option<T>) -> Result<T, ApiError> {
+        if self.mistakes.is_empty()
+            && let Some(whole) = assemble()
+        {
+            Ok(whole)
+        } else {
+            Err(self.into())
+        }
+    }
 }
 
 impl From<Fields> for ApiError {

@@ -4,6 +4,7 @@ mod endpoint;
 mod error;
 mod fields;
 mod json;
+mod message;
 mod own_user;
 mod query;
 
@@ -11,5 +12,6 @@ pub use endpoint::{Access, Endpoint};
 pub use error::{ApiError, ErrorCode};
 pub use fields::Fields;
 pub use json::{BODY_DEADLINE, Json, RequestBody};
+pub use message::Message;
 pub use own_user::OwnUser;
 pub use query::{Query, is_decodable};

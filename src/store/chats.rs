@@ -50,6 +50,13 @@ impl Message {
     pub fn id(&self) -> MessageId {
         MessageId { chat: self.chat, seq: self.seq }
     }
+
+    /// Who received it: the chat's other member.
+    #[must_use]
+    pub fn recipient(&self) -> UserId {
+        let [low, high] = self.chat.members();
+        if self.sender == low { high } else { low }
+    }
 }
 
 /// What became of a message to be stored.

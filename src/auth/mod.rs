@@ -1,0 +1,78 @@
+//! The Authentication service: accounts and their sessions.
+
+mod login;
+mod logout;
+mod register;
+
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderMap, USER_AGENT};
+use serde::Serialize;
+
+use crate::domain::{Session, SessionId, Timestamp, UserId};
+use crate::http::{ApiError, Endpoint, ErrorCode, OwnUser};
+use crate::identity::{HashingError, PasswordRefusal, Tokens};
+
+/// What the service offers.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Method::POST, "/api/auth/register", register::register).open(),
+        Endpoint::new(Method::POST, "/api/auth/login", login::log_in).open(),
+        Endpoint::new(Method::POST, "/api/auth/logout", logout::log_out),
+    ]
+}
+
+/// The answer that begins a session.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionBody {
+    message: &'static str,
+    token: String,
+    expires_at: Timestamp,
+    user: OwnUser,
+}
+
+/// A session about to begin: what the store keeps of it, and the token for its owner.
+struct NewSession {
+    record: Session,
+    token: String,
+}
+
+impl NewSession {
+    fn begin(user: UserId, tokens: &Tokens, headers: &HeaderMap, now: Timestamp) -> Result<Self, ApiError> {
+        let id = SessionId::generate().map_err(internal)?;
+        let record = Session::begin(&id, now, user_agent(headers));
+        let token = tokens.issue(user, &id, now, record.expires_at).map_err(internal)?;
+        Ok(Self { record, token })
+    }
+
+    fn into_body(self, message: &'static str, user: OwnUser) -> SessionBody {
+        SessionBody { message, token: self.token, expires_at: self.record.expires_at, user }
+    }
+}
+
+/// How the client program names itself, for the list of sessions: visible ASCII, cut to 256 bytes, without what the
+/// Functions host appends.
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    const MAX_BYTES: usize = 256;
+    let sent = headers.get(USER_AGENT)?.to_str().ok()?;
+    let own = sent.split(" Azure-Functions-Host/").next().unwrap_or(sent);
+    Some(own.chars().take(MAX_BYTES).collect()).filter(|own: &String| !own.is_empty())
+}
+
+fn internal(error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
+    ApiError::caused(ErrorCode::Internal, error)
+}
+
+impl From<HashingError> for ApiError {
+    fn from(error: HashingError) -> Self {
+        match error {
+            HashingError::Overloaded => ErrorCode::Overloaded.into(),
+            HashingError::Refused(refusal @ PasswordRefusal::TooShort(_)) => Self::field("password", refusal.to_string()),
+            HashingError::Refused(refusal @ PasswordRefusal::TooCommon) => {
+                Self { code: ErrorCode::PasswordTooCommon, ..Self::field("password", refusal.to_string()) }
+            }
+            HashingError::Failed(cause) => Self::caused(ErrorCode::Internal, cause),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `GET /api/chat/messages`: what was said, in one chat by number, or over all chats by time.
+
+use actix_web::{HttpRequest, web};
+use serde::Serialize;
+
+use super::cursor;
+use crate::domain::{ChatId, Timestamp, UserId};
+use crate::http::{ApiError, ErrorCode, Fields, Query};
+use crate::identity::Bearer;
+use crate::store::{Message, MessageCursor, Store, Window};
+
+const MAX_PAGE_MESSAGES: usize = 100;
+const DEFAULT_PAGE_MESSAGES: usize = 50;
+/// A page stops at this much text, so that a hundred of the longest messages do not make one answer.
+const MAX_PAGE_BYTES: usize = 512 * 1024;
+
+/// What the query asks for.
+enum Selection {
+    /// One chat, named by itself or by the other person.
+    OneChat { chat: ChatId, window: Window, by_chat_id: bool },
+    /// All chats of the caller.
+    AllChats { before: Option<MessageCursor> },
+    /// A chat that the caller cannot have: with themselves, or of two other people.
+    NoChat { by_chat_id: bool },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MessagePage {
+    messages: Vec<MessageBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_before: Option<NextBefore>,
+}
+
+/// In one chat a number, over all chats an opaque cursor.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum NextBefore {
+    Seq(u64),
+    Cursor(String),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageBody {
+    id: String,
+    chat_id: String,
+    seq: u64,
+    sender_id: String,
+    recipient_id: String,
+    content: String,
+    timestamp: Timestamp,
+}
+
+pub(super) async fn list_messages(
+    request: HttpRequest,
+    bearer: Bearer,
+    store: web::Data<dyn Store>,
+) -> Result<web::Json<MessagePage>, ApiError> {
+    let (selection, limit) = check(request.query_string(), bearer.user())?;
+    let store = store.get_ref();
+    match selection {
+        Selection::OneChat { chat, window, by_chat_id } => {
+            let (found, page) =
+                futures_util::try_join!(store.find_session(bearer.session_key()), store.list_chat_messages(chat, window, limit))?;
+            bearer.admit(found)?;
+            if page.is_empty() && by_chat_id && store.find_chat_head(chat).await?.is_none() {
+                return Err(ErrorCode::ChatNotFound.into());
+            }
+            Ok(web::Json(chat_page(page, window)))
+        }
+        Selection::AllChats { before } => {
+            // One more than the page holds tells whether there is another page.
+            let listed = store.list_messages(bearer.user(), before.as_ref(), limit + 1);
+            let (found, page) = futures_util::try_join!(store.find_session(bearer.session_key()), listed)?;
+            bearer.admit(found)?;
+            Ok(web::Json(page_over_all_chats(page, limit)))
+        }
+        Selection::NoChat { by_chat_id } => {
+            bearer.admit(store.find_session(bearer.session_key()).await?)?;
+            if by_chat_id { Err(ErrorCode::ChatNotFound.into()) } else { Ok(web::Json(chat_page(Vec::new(), Window::Newest))) }
+        }
+    }
+}
+
+fn check(query: &str, caller: UserId) -> Result<(Selection, usize), ApiError> {
+    let mut query = Query::parse(query, &["with", "chatId", "before", "after", "limit"])?;
+    let mut fields = Fields::new();
+    let limit = fields.optional("limit", query.take("limit"), |text| {
+        let limit = text.parse().ok().filter(|limit| (1..=MAX_PAGE_MESSAGES).contains(limit));
+        limit.ok_or_else(|| format!("must be a number from 1 to {MAX_PAGE_MESSAGES}"))
+    });
+    let (with, chat_id) = (query.take("with"), query.take("chatId"));
+    let (before, after) = (query.take("before"), query.take("after"));
+    if with.is_some() && chat_id.is_some() {
+        fields.wrong("chatId", "must not be given together with with");
+    }
+    if before.is_some() && after.is_some() {
+        fields.wrong("after", "must not be given together with before");
+    }
+    let in_one_chat = with.is_some() || chat_id.is_some();
+    let by_chat_id = chat_id.is_some();
+    let peer = fields.optional("with", with, |text| UserId::parse(&text).ok_or("is not the id of a user"));
+    let chat = fields.optional("chatId", chat_id, |text| ChatId::parse(&text).ok_or("is not the id of a chat"));
+    let selection = if in_one_chat {
+        let before = fields.optional("before", before, |text| parse_seq(&text)).map(Window::Before);
+        let after = fields.optional("after", after, |text| parse_seq(&text)).map(Window::After);
+        let window = before.or(after).unwrap_or(Window::Newest);
+        let chat = chat.or_else(|| peer.and_then(|peer| ChatId::between(caller, peer))).filter(|chat| chat.peer_of(caller).is_some());
+        chat.map_or(Selection::NoChat { by_chat_id }, |chat| Selection::OneChat { chat, window, by_chat_id })
+    } else {
+        if after.is_some() {
+            fields.wrong("after", "needs with or chatId");
+        }
+        let before = fields.optional("before", before, |text| cursor::decode(&text).ok_or("is not a nextBefore of this list"));
+        Selection::AllChats { before }
+    };
+    fields.finish()?;
+    Ok((selection, limit.unwrap_or(DEFAULT_PAGE_MESSAGES)))
+}
+
+fn parse_seq(text: &str) -> Result<u64, &'static str> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let seq = text.parse::<i64>().ok().filter(|_| digits);
+    seq.and_then(|seq| u64::try_from(seq).ok()).ok_or("must be the number of a message")
+}
+
+/// `page` ascends. Numbers have no gap and begin at 1, so a lowest number above 1 means that there is more.
+fn chat_page(mut page: Vec<Message>, window: Window) -> MessagePage {
+    if matches!(window, Window::After(_)) {
+        let fitting = count_fitting(page.iter());
+        page.truncate(fitting);
+        return MessagePage { messages: page.into_iter().map(MessageBody::from).collect(), next_before: None };
+    }
+    let fitting = count_fitting(page.iter().rev());
+    page.drain(..page.len() - fitting);
+    let next_before = page.first().map(|first| first.seq).filter(|seq| *seq > 1).map(NextBefore::Seq);
+    MessagePage { messages: page.into_iter().map(MessageBody::from).collect(), next_before }
+}
+
+/// `page` descends and may hold one more message than asked for.
+fn page_over_all_chats(mut page: Vec<Message>, limit: usize) -> MessagePage {
+    let fitting = count_fitting(page.iter().take(limit));
+    let has_more = fitting < page.len();
+    page.truncate(fitting);
+    let next_before = page.last().filter(|_| has_more).map(|last| NextBefore::Cursor(cursor::encode(&MessageCursor::of(last))));
+    MessagePage { messages: page.into_iter().rev().map(MessageBody::from).collect(), next_before }
+}
+
+/// How many messages from the front fit into a page; at least one.
+fn count_fitting<'a>(messages: impl Iterator<Item = &'a Message>) -> usize {
+    let sizes = messages.scan(0, |total, message| {
+        *total += message.content.len();
+        Some(*total)
+    });
+    sizes.enumerate().take_while(|(index, total)| *index == 0 || *total <= MAX_PAGE_BYTES).count()
+}
+
+impl From<Message> for MessageBody {
+    fn from(message: Message) -> Self {
+        Self {
+            id: message.id().to_string(),
+            chat_id: message.chat.to_string(),
+            seq: message.seq,
+            sender_id: message.sender.to_string(),
+            recipient_id: message.recipient().to_string(),
+            content: message.content,
+            timestamp: message.sent_at,
+        }
+    }
+}

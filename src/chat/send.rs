@@ -1,0 +1,105 @@
+//! `POST /api/chat/send`: a message to another person, durable when the answer is sent, and sent once however often the
+//! request is repeated with the same client id.
+
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{ChatId, ClientId, MessageText, Timestamp, UserId};
+use crate::http::{ApiError, ErrorCode, Fields, Json, RequestBody};
+use crate::identity::Bearer;
+use crate::store::{Append, Message, MessagesFrom, NewMessage, Peer, Store};
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+const IDEMPOTENCY_REPLAYED: &str = "Idempotency-Replayed";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct SendBody {
+    recipient_id: Option<String>,
+    message: Option<String>,
+    client_id: Option<String>,
+}
+
+impl RequestBody for SendBody {
+    /// 4,000 characters, all written as `\u` escapes, are 48 kB.
+    const MAX_BYTES: usize = 64 * 1024;
+}
+
+struct Send {
+    recipient: UserId,
+    text: MessageText,
+    client_id: Option<ClientId>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SentBody {
+    message: &'static str,
+    id: String,
+    chat_id: String,
+    seq: u64,
+    timestamp: Timestamp,
+}
+
+pub(super) async fn send_message(
+    request: HttpRequest,
+    bearer: Bearer,
+    store: web::Data<dyn Store>,
+    Json(body): Json<SendBody>,
+) -> Result<HttpResponse, ApiError> {
+    let Send { recipient, text, client_id } = check(body, idempotency_key(request.headers())?)?;
+    let Some(chat) = ChatId::between(bearer.user(), recipient) else {
+        bearer.admit(store.find_session(bearer.session_key()).await?)?;
+        return Err(ApiError::field("recipientId", "must not be yourself"));
+    };
+    let (found, head) = futures_util::try_join!(store.find_peer(bearer.session_key(), recipient), store.find_chat_head(chat))?;
+    let peer = bearer.admit(found)?.ok_or(ErrorCode::UserNotFound)?;
+    if !accepts_caller(&peer) {
+        return Err(ErrorCode::NotAccepted.into());
+    }
+    let message = NewMessage { chat, sender: bearer.user(), text, client_id, sent_at: bearer.now() };
+    match store.append_message(&message, head).await? {
+        Append::Stored(message) => Ok(HttpResponse::Ok().json(sent(&message))),
+        Append::Replayed(message) => Ok(HttpResponse::Ok().insert_header((IDEMPOTENCY_REPLAYED, "true")).json(sent(&message))),
+        Append::Mismatch => Err(ErrorCode::IdempotencyMismatch.into()),
+    }
+}
+
+fn sent(message: &Message) -> SentBody {
+    SentBody {
+        message: "Message sent successfully",
+        id: message.id().to_string(),
+        chat_id: message.chat.to_string(),
+        seq: message.seq,
+        timestamp: message.sent_at,
+    }
+}
+
+/// Why somebody does not take the caller's messages is theirs to know: a block and "friends only" answer alike.
+fn accepts_caller(peer: &Peer) -> bool {
+    !peer.has_blocked_caller && (peer.messages_from == MessagesFrom::Everyone || peer.has_added_caller)
+}
+
+fn check(body: SendBody, header_key: Option<ClientId>) -> Result<Send, ApiError> {
+    let mut fields = Fields::new();
+    let recipient = fields.required("recipientId", body.recipient_id, |text| UserId::parse(&text).ok_or("is not the id of a user"));
+    let text = fields.required("message", body.message, MessageText::parse);
+    let body_key = fields.optional("clientId", body.client_id, |text| ClientId::parse(&text));
+    if body_key.is_some() && header_key.is_some() && body_key != header_key {
+        fields.wrong("clientId", "must be the same as the header Idempotency-Key when both are given");
+    }
+    fields.finish_with(|| Some(Send { recipient: recipient?, text: text?, client_id: body_key.or(header_key) }))
+}
+
+/// The key in the header, bare or in double quotes; several are refused.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<ClientId>, ApiError> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY);
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    match ClientId::parse(bare) {
+        Ok(key) if values.next().is_none() => Ok(Some(key)),
+        _ => Err(ErrorCode::InvalidRequest.into()),
+    }
+}

@@ -1,0 +1,56 @@
+//! `GET /api/health`: whether the process can do its work.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use crate::logging;
+use crate::store::{Store, StoreError};
+
+/// A store that takes longer does not count as answering.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a result stands for the next ones, so that probes cost the store nothing.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// The latest result. One request at a time asks the store; the others wait for its result.
+#[derive(Clone, Default)]
+pub(super) struct Health(Arc<Mutex<Option<(Instant, bool)>>>);
+
+#[derive(Serialize)]
+struct HealthBody {
+    status: &'static str,
+    store: &'static str,
+    version: &'static str,
+}
+
+pub(super) async fn health(store: web::Data<dyn Store>, health: web::Data<Health>) -> HttpResponse {
+    let available = is_available(store.get_ref(), &health).await;
+    let body = HealthBody {
+        status: if available { "ok" } else { "unavailable" },
+        store: store.kind().as_str(),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    if available {
+        HttpResponse::Ok().json(body)
+    } else {
+        HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "2")).json(body)
+    }
+}
+
+async fn is_available(store: &dyn Store, health: &Health) -> bool {
+    let mut latest = health.0.lock().await;
+    if let Some((at, available)) = *latest
+        && at.elapsed() < KEPT
+    {
+        return available;
+    }
+    let checked = tokio::time::timeout(PATIENCE, store.check()).await.unwrap_or_else(|late| Err(StoreError::unavailable(late)));
+    if let Err(error) = &checked {
+        log::warn!(event = "store_unavailable", error = logging::causes(error); "the store does not answer");
+    }
+    *latest = Some((Instant::now(), checked.is_ok()));
+    checked.is_ok()
+}

@@ -1,0 +1,77 @@
+//! The gateway: the one entry to all services.
+//!
+//! It knows which endpoints there are and who may call them, gives every request an id and every answer the common
+//! headers, renders every failure as the one envelope, keeps the limits, and writes one log line a request. From the
+//! outside in a request passes [`answer`], [`limits`], [`isolation`], CORS, the guard of its endpoint, its handler.
+
+mod answer;
+mod health;
+mod isolation;
+mod limits;
+mod request_id;
+mod server;
+
+use std::collections::BTreeMap;
+
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource, Responder};
+
+pub use server::{App, serve};
+
+use crate::http::{Access, ApiError, Endpoint, ErrorCode};
+use crate::identity::require_bearer;
+use crate::settings::Service;
+use crate::{auth, chat, users};
+
+/// The endpoints of the gateway itself.
+fn own_endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::new(Method::GET, "/", live).open(), Endpoint::new(Method::GET, "/api/health", health::health).open()]
+}
+
+fn endpoints(services: &[Service]) -> Vec<Endpoint> {
+    let of_services = services.iter().flat_map(|service| match service {
+        Service::Auth => auth::endpoints(),
+        Service::Users => users::endpoints(),
+        Service::Chat => chat::endpoints(),
+    });
+    own_endpoints().into_iter().chain(of_services).collect()
+}
+
+/// Every method and path there is, to be compared with the function folders and the documents.
+#[must_use]
+pub fn routes() -> Vec<(Method, &'static str)> {
+    endpoints(&Service::ALL).into_iter().map(|endpoint| (endpoint.method, endpoint.path)).collect()
+}
+
+/// Answers that the process lives: the Functions host asks until it does, and may ask at any time.
+async fn live() -> impl Responder {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("chat-functions is running\n")
+}
+
+/// Registers the endpoints of the given services, one resource a path; what a path lacks is 405, what is no path is 404.
+fn configure(config: &mut ServiceConfig, services: &[Service]) {
+    let mut by_path: BTreeMap<&'static str, Vec<Endpoint>> = BTreeMap::new();
+    for endpoint in endpoints(services) {
+        by_path.entry(endpoint.path).or_default().push(endpoint);
+    }
+    for (path, endpoints) in by_path {
+        config.service(resource(path, endpoints));
+    }
+    config.default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::from(ErrorCode::NotFound)) }));
+}
+
+fn resource(path: &'static str, endpoints: Vec<Endpoint>) -> Resource {
+    let allow = endpoints.iter().map(|endpoint| endpoint.method.as_str()).collect::<Vec<_>>().join(", ");
+    let resource = endpoints.into_iter().fold(web::resource(path), |resource, endpoint| {
+        resource.route(match endpoint.access {
+            Access::Open => endpoint.route,
+            Access::Bearer => endpoint.route.wrap(from_fn(require_bearer)),
+        })
+    });
+    resource.default_service(web::to(move || {
+        let allow = Some(allow.clone());
+        async { Err::<HttpResponse, _>(ApiError { allow, ..ErrorCode::MethodNotAllowed.into() }) }
+    }))
+}

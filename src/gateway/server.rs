@@ -1,0 +1,92 @@
+//! Puts the application together and serves it.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::http::Method;
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{App as ActixApp, HttpServer, web};
+
+use super::health::Health;
+use super::limits::Capacity;
+use super::{answer, configure, isolation, limits};
+use crate::domain::Clock;
+use crate::identity::{PasswordHasher, Tokens};
+use crate::settings::Service;
+use crate::store::Store;
+
+/// Time in which a request's head must have arrived.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections at once in a process.
+const MAX_CONNECTIONS: usize = 12_000;
+/// How long requests under way may take to finish once the process is asked to stop, in seconds.
+const STOP_SECONDS: u64 = 10;
+/// How long a browser may keep the answer to a preflight, in seconds.
+const PREFLIGHT_SECONDS: usize = 3_600;
+
+/// All that the services share.
+#[derive(Clone)]
+pub struct App {
+    /// What is kept.
+    pub store: Arc<dyn Store>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Who signs the tokens.
+    pub tokens: Tokens,
+    /// Who hashes the passwords.
+    pub passwords: PasswordHasher,
+    /// Which services are served.
+    pub services: Vec<Service>,
+    /// Origins whose pages may call the API.
+    pub cors_origins: Vec<String>,
+    /// Whether people reach the API by https.
+    pub is_https: bool,
+}
+
+/// Serves the application on a bound socket until SIGTERM or SIGINT; then requests under way may finish.
+pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    // Made once and shared by all workers: each worker calls the factory below for its own application.
+    let capacity = web::Data::new(Capacity::default());
+    let health = web::Data::new(Health::default());
+    let server = HttpServer::new(move || {
+        let services = app.services.clone();
+        ActixApp::new()
+            .app_data(web::Data::from(Arc::clone(&app.store)))
+            .app_data(web::Data::new(app.clock.clone()))
+            .app_data(web::Data::new(app.tokens.clone()))
+            .app_data(web::Data::new(app.passwords.clone()))
+            .app_data(web::Data::new(answer::Hsts(app.is_https)))
+            .app_data(capacity.clone())
+            .app_data(health.clone())
+            .configure(|config| configure(config, &services))
+            .wrap(Condition::new(!app.cors_origins.is_empty(), cors(&app.cors_origins)))
+            .wrap(from_fn(isolation::isolate))
+            .wrap(from_fn(limits::limit))
+            .wrap(from_fn(answer::answer))
+    });
+    Ok(server
+        .workers(workers)
+        .client_request_timeout(HEAD_DEADLINE)
+        .keep_alive(KEEP_ALIVE)
+        .max_connections(MAX_CONNECTIONS / workers)
+        .shutdown_timeout(STOP_SECONDS)
+        .listen(listener)?
+        .run())
+}
+
+/// Exact origins, no credentials: tokens travel in a header that pages set themselves.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allowed_headers(["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer", "X-Request-Id"])
+        .expose_headers(["ETag", "Idempotency-Replayed", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id"])
+        .max_age(PREFLIGHT_SECONDS);
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
