@@ -32,6 +32,8 @@ pub fn start(format: LogFormat, filter: &str) {
     let clock = Clock::default();
     Builder::new()
         .filter_level(LevelFilter::Info)
+        // What the framework says of its start-up we say ourselves.
+        .filter_module("actix_server", LevelFilter::Warn)
         .parse_filters(filter)
         .target(Target::Pipe(target))
         .format(move |out, record| {

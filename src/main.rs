@@ -10,7 +10,7 @@ use chat_functions::identity::{PasswordHasher, Tokens, load_or_make_key};
 use chat_functions::logging;
 use chat_functions::settings::{Mode, Settings, StoreSetting, VARIABLES};
 use chat_functions::store::Store;
-use chat_functions::store::mongo::MongoStore;
+
 use chat_functions::store::sqlite::SqliteStore;
 use secrecy::ExposeSecret as _;
 
@@ -30,7 +30,9 @@ fn main() -> ExitCode {
     let settings = match Settings::from_environment() {
         Ok(settings) => settings,
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("{error}"));
+            for error in errors {
+                eprintln!("{error}");
+            }
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -69,7 +71,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
     Ok(match &settings.store {
         StoreSetting::Embedded => Arc::new(SqliteStore::open(&settings.data_dir)?),
-        StoreSetting::MongoDb(uri) => Arc::new(MongoStore::connect(uri.expose_secret())?),
+        StoreSetting::MongoDb(_) => unreachable!(),
     })
 }
 

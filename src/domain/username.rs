@@ -64,6 +64,12 @@ impl Username {
         Ok(name)
     }
 
+    /// Takes back what a store kept. It was checked when it came in, perhaps by older rules than today's.
+    #[must_use]
+    pub(crate) fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The name as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -2,21 +2,22 @@
 //!
 //! Gives the request its id, renders a failure as the one envelope, adds the common headers, writes the log line.
 
-use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
+use actix_web::error::InternalError;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use serde::Serialize;
 
-use super::request_id::{REQUEST_ID, RequestId};
+use super::request_id::{self, REQUEST_ID};
+use crate::domain::UserId;
 use crate::http::{ApiError, ErrorCode};
 use crate::identity::Caller;
 use crate::logging;
@@ -45,29 +46,58 @@ struct Envelope<'a> {
     fields: &'a std::collections::BTreeMap<&'static str, String>,
 }
 
+/// What is told of a request; taken before the request is given away.
+struct Asked {
+    begun: Instant,
+    id: String,
+    method: Method,
+    /// The template of the route and not the path, which may hold what people typed.
+    route: Option<String>,
+    net: String,
+    hsts: bool,
+}
+
+impl Asked {
+    fn of(request: &ServiceRequest) -> Self {
+        Self {
+            begun: Instant::now(),
+            id: request_id::of(request.headers()),
+            method: request.method().clone(),
+            route: request.match_pattern(),
+            net: request.peer_addr().map_or_else(|| "-".to_owned(), |peer| net_of(peer.ip())),
+            hsts: request.app_data::<web::Data<Hsts>>().is_some_and(|hsts| hsts.0),
+        }
+    }
+}
+
 /// The middleware.
 pub(super) async fn answer(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let begun = Instant::now();
-    let id = Rc::new(RequestId::of(request.headers()));
-    request.extensions_mut().insert(Rc::clone(&id));
-    let hsts = request.app_data::<web::Data<Hsts>>().is_some_and(|hsts| hsts.0);
-    let http_request = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => ServiceResponse::from_err(error, http_request),
-    };
-    let failure = response.response().error().map(|error| {
-        let error = Failure::of(error);
-        (render(error.as_ref(), &id.0, response.response().headers()), Told::of(error.as_ref()))
-    });
-    let mut told = None;
-    if let Some((rendered, of_failure)) = failure {
-        response = response.into_response(rendered);
-        told = Some(of_failure);
+    let asked = Asked::of(&request);
+    match next.call(request).await {
+        Ok(response) => Ok(finish(&asked, response.map_into_boxed_body())),
+        Err(error) => Err(finish_without_request(&asked, &error)),
     }
-    add_common_headers(response.headers_mut(), &id.0, hsts);
-    write_log_line(&response, told.as_ref(), &id.0, begun);
-    Ok(response)
+}
+
+fn finish(asked: &Asked, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let failure = response.response().error().map(Failure::of);
+    let told = failure.as_ref().map(|failure| Told::of(failure.as_ref()));
+    if let Some(rendered) = failure.map(|failure| render(failure.as_ref(), &asked.id, response.headers())) {
+        response = response.into_response(rendered);
+    }
+    add_common_headers(response.headers_mut(), asked);
+    let user = response.request().extensions().get::<Caller>().map(|caller| caller.0);
+    write_log_line(asked, response.status(), user, told.as_ref());
+    response
+}
+
+/// A request that panicked or took too long is gone; its answer travels inside an error.
+fn finish_without_request(asked: &Asked, error: &Error) -> Error {
+    let failure = Failure::of(error);
+    let mut rendered = render(failure.as_ref(), &asked.id, &HeaderMap::new());
+    add_common_headers(rendered.headers_mut(), asked);
+    write_log_line(asked, rendered.status(), None, Some(&Told::of(failure.as_ref())));
+    InternalError::from_response(failure.as_ref().to_string(), rendered).into()
 }
 
 /// A failure, ours as it is; one of the framework by its status.
@@ -134,44 +164,40 @@ fn render(error: &ApiError, request_id: &str, set_before: &HeaderMap) -> HttpRes
     answer.json(Envelope { message: error.code.message(), code: error.code.as_str(), request_id, fields: &error.fields })
 }
 
-fn add_common_headers(headers: &mut HeaderMap, request_id: &str, hsts: bool) {
-    let hsts = hsts.then_some((STRICT_TRANSPORT_SECURITY, HSTS));
+fn add_common_headers(headers: &mut HeaderMap, asked: &Asked) {
+    let hsts = asked.hsts.then_some((STRICT_TRANSPORT_SECURITY, HSTS));
     for (name, value) in COMMON_HEADERS.into_iter().chain(hsts) {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    if let Ok(id) = HeaderValue::from_str(request_id) {
+    if let Ok(id) = HeaderValue::from_str(&asked.id) {
         headers.insert(HeaderName::from_static(REQUEST_ID), id);
     }
 }
 
-/// One line a request, with the template of its route and not its path, which may hold what people typed. The
-/// readiness probe is too frequent to be told.
-fn write_log_line(response: &ServiceResponse<BoxBody>, failure: Option<&Told>, request_id: &str, begun: Instant) {
-    let request = response.request();
-    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
+/// One line a request, but for the readiness probe, which comes too often.
+fn write_log_line(asked: &Asked, status: StatusCode, user: Option<UserId>, failure: Option<&Told>) {
+    let route = asked.route.as_deref().unwrap_or("-");
     if route == "/" {
         return;
     }
-    let status = response.status();
     let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
-    let user = request.extensions().get::<Caller>().map(|caller| caller.0.to_string());
-    let millis = (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-    let method = request.method().as_str();
+    let millis = (asked.begun.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    let (method, status) = (asked.method.as_str(), status.as_u16());
     log::log!(
         level,
         event = "request",
-        request_id,
+        request_id = asked.id.as_str(),
         method,
-        route = route.as_str(),
-        status = status.as_u16(),
+        route,
+        status,
         ms = millis,
-        user = user.as_deref().unwrap_or("-"),
-        net = request.peer_addr().map_or_else(|| "-".to_owned(), |peer| net_of(peer.ip())),
+        user = user.map_or_else(|| "-".to_owned(), |user| user.to_string()).as_str(),
+        net = asked.net.as_str(),
         code = failure.map_or("-", |failure| failure.code),
         cause = failure.map_or("-", |failure| failure.cause.as_str());
-        "{method} {route} {} in {millis:.1} ms", status.as_u16()
+        "{method} {route} {status} in {millis:.1} ms"
     );
 }
 

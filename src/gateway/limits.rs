@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::{ApiError, ErrorCode, is_decodable};
 
@@ -36,18 +36,23 @@ impl Default for Capacity {
 }
 
 /// The middleware.
-pub(super) async fn limit(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    check_head(&request)?;
-    let capacity = request.app_data::<web::Data<Capacity>>().map(|capacity| Arc::clone(&capacity.0));
-    let place = match capacity {
-        Some(capacity) if !ALWAYS_ADMITTED.contains(&request.path()) => {
-            Some(capacity.try_acquire_owned().map_err(|_full| ApiError::from(ErrorCode::Overloaded))?)
-        }
-        _ => None,
+pub(super) async fn limit(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let place = match check_head(&request).and_then(|()| take_place(&request)) {
+        Ok(place) => place,
+        Err(refusal) => return Ok(request.error_response(refusal)),
     };
     let response = next.call(request).await;
     drop(place);
-    response
+    response.map(ServiceResponse::map_into_boxed_body)
+}
+
+/// A place among the requests in work, for those that need one.
+fn take_place(request: &ServiceRequest) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+    if ALWAYS_ADMITTED.contains(&request.path()) {
+        return Ok(None);
+    }
+    let capacity = request.app_data::<web::Data<Capacity>>().map(|capacity| Arc::clone(&capacity.0));
+    capacity.map(Semaphore::try_acquire_owned).transpose().map_err(|_full| ErrorCode::Overloaded.into())
 }
 
 fn check_head(request: &ServiceRequest) -> Result<(), ApiError> {

@@ -8,19 +8,13 @@ const INVOCATION_ID: &str = "X-Azure-Functions-InvocationId";
 pub(super) const REQUEST_ID: &str = "x-request-id";
 const MAX_CHARS: usize = 64;
 
-/// The id of a request, put among its extensions.
-#[derive(Debug, Clone)]
-pub(super) struct RequestId(pub String);
-
-impl RequestId {
-    /// The host's id of the invocation, else the client's, else a new one. The host appends its own to what a client
-    /// sends in its header, so only the last element there is the host's.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let invocation = header(INVOCATION_ID).and_then(|list| list.rsplit(',').next()).map(str::trim);
-        let given = invocation.filter(|id| is_valid(id)).or_else(|| header(REQUEST_ID).filter(|id| is_valid(id)));
-        Self(given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned))
-    }
+/// The host's id of the invocation, else the client's, else a new one. The host appends its own to what a client sends
+/// in its header, so only the last element there is the host's.
+pub(super) fn of(headers: &HeaderMap) -> String {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let invocation = header(INVOCATION_ID).and_then(|list| list.rsplit(',').next()).map(str::trim);
+    let given = invocation.filter(|id| is_valid(id)).or_else(|| header(REQUEST_ID).filter(|id| is_valid(id)));
+    given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
 fn is_valid(id: &str) -> bool {
@@ -36,7 +30,7 @@ mod tests {
     fn id_of(headers: &[(&str, &str)]) -> String {
         let pair =
             |(name, value): &(&str, &str)| (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"));
-        RequestId::of(&headers.iter().map(pair).collect()).0
+        of(&headers.iter().map(pair).collect())
     }
 
     #[test]

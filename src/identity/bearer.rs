@@ -3,7 +3,7 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
@@ -80,11 +80,15 @@ impl FromRequest for Bearer {
 }
 
 /// The guard before every endpoint that is not open: lets a request pass only with a genuine token.
-pub async fn require_bearer(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let bearer = identify(request.request())?;
-    request.extensions_mut().insert(Caller(bearer.user()));
-    request.extensions_mut().insert(bearer);
-    next.call(request).await
+pub async fn require_bearer(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+    match identify(request.request()) {
+        Ok(bearer) => {
+            request.extensions_mut().insert(Caller(bearer.user()));
+            request.extensions_mut().insert(bearer);
+            next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+        }
+        Err(refusal) => Ok(request.error_response(refusal)),
+    }
 }
 
 fn identify(request: &HttpRequest) -> Result<Bearer, ApiError> {

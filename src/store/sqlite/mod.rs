@@ -1,1 +1,99 @@
-//! The SQLite backend.
+//! The embedded backend: one SQLite file for one process.
+//!
+//! One thread writes, several connections read beside it (write-ahead log). A change is acknowledged when it is on the
+//! disk. `schema` has the tables, `writer` and `readers` the two ways to them, one file each the three traits.
+
+mod accounts;
+mod chats;
+mod file;
+mod readers;
+mod rows;
+mod schema;
+mod users;
+mod writer;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Transaction};
+
+pub use file::OpenError;
+
+use self::file::Lock;
+use self::readers::Readers;
+use self::writer::Writer;
+use super::{Store, StoreError, StoreKind};
+
+/// A store in an SQLite file.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    operations: AtomicU64,
+    /// Held as long as the store lives, after the writer and the readers are gone.
+    _lock: Lock,
+}
+
+impl SqliteStore {
+    /// Opens the file `chat.db` in a folder, making both when they are missing, and brings its schema up to date. Waits
+    /// a few seconds for a process that is about to release the file. Blocks.
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let lock = file::lock(folder)?;
+        let path = file::create(folder)?;
+        let mut connection = schema::connect(&path)?;
+        schema::migrate(&mut connection)?;
+        let readers = Readers::open(&path)?;
+        Ok(Self { writer: Writer::start(connection)?, readers, operations: AtomicU64::new(0), _lock: lock })
+    }
+
+    /// Runs a query on a snapshot that holds every acknowledged change.
+    async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.operations.fetch_add(1, Ordering::Relaxed);
+        self.readers.run(query).await
+    }
+
+    /// Runs a change as one atomic step and returns when it is on the disk.
+    async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.operations.fetch_add(1, Ordering::Relaxed);
+        self.writer.run(change).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Embedded
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        // The indexes are part of the schema, which was checked when the file was opened.
+        self.readers.run(|snapshot| snapshot.query_row("SELECT 1", [], |_| Ok(()))).await
+    }
+
+    fn operations(&self) -> u64 {
+        self.operations.load(Ordering::Relaxed)
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// What a failed statement means to the caller. Whoever sees it knows that nothing was changed.
+fn store_error(error: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+    match error.sqlite_error_code() {
+        Some(DiskFull) => StoreError::Full(error.into()),
+        Some(DatabaseBusy | DatabaseLocked) => StoreError::unavailable(error),
+        _ => StoreError::broken(error),
+    }
+}

@@ -1,0 +1,250 @@
+//! The writing side: one thread, one connection, and a queue before it.
+//!
+//! Changes that wait together are committed together, so that they share the one wait for the disk: the writer takes
+//! what is queued, runs each change in a savepoint of its own, commits once, and only then answers. A change that
+//! fails is undone alone; when the commit fails, all of its changes have failed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{OpenError, store_error};
+use crate::store::StoreError;
+
+/// Changes that may wait.
+const QUEUE: usize = 256;
+/// Changes that share a commit.
+const MAX_BATCH: usize = 64;
+/// How long a change may wait for a place in the queue, and for its answer.
+const WAIT: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// A queued change: runs on the connection, or hears why it cannot, and tells how it went.
+type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Done + Send>;
+
+/// What became of a change, before the commit.
+struct Done {
+    /// Whether what it did is to be committed.
+    keep: bool,
+    /// Answers the caller, given whether the commit succeeded.
+    answer: Answer,
+}
+
+type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
+
+/// The way to the writing thread.
+pub(super) struct Writer {
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> Result<Self, OpenError> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || serve(&connection, jobs))
+            .map_err(|error| OpenError::Unusable("sqlite-writer".into(), error))?;
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs a change and returns when it is on the disk. It goes on when nobody waits any more.
+    pub(super) async fn run<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let result = connection.and_then(|connection| change(connection).map_err(store_error));
+            let keep = result.is_ok();
+            let answer = move |committed: Result<(), StoreError>| {
+                // Nobody may be waiting any more.
+                let _unheard = sender.send(result.and_then(|value| committed.map(|()| value)));
+            };
+            Done { keep, answer: Box::new(answer) }
+        });
+        let queue = self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let queue = queue.ok_or_else(|| StoreError::unavailable("the store is closed"))?;
+        queue.send_timeout(job, WAIT).await.map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => StoreError::Overloaded,
+            SendTimeoutError::Closed(_) => StoreError::unavailable("the writing thread has ended"),
+        })?;
+        match tokio::time::timeout(DEADLINE, receiver).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(dropped)) => Err(StoreError::broken(dropped)),
+            Err(late) => Err(StoreError::outcome_unknown(late)),
+        }
+    }
+
+    /// Lets the queued changes finish and closes the connection, which folds the log into the file.
+    pub(super) async fn close(&self) {
+        let queue = self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        drop(queue);
+        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic of the writing thread has been logged when it happened.
+            let _joined = tokio::task::spawn_blocking(|| thread.join()).await;
+        }
+    }
+}
+
+fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(first) = jobs.blocking_recv() {
+        let waiting = std::iter::from_fn(|| jobs.try_recv().ok()).take(MAX_BATCH - 1);
+        commit_together(connection, std::iter::once(first).chain(waiting));
+    }
+}
+
+/// Runs the changes in one transaction. Takes from `jobs` only what it runs.
+fn commit_together(connection: &Connection, jobs: impl Iterator<Item = Job>) {
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        for job in jobs {
+            let Done { answer, .. } = job(Err(StoreError::unavailable(error.to_string())));
+            answer(Ok(()));
+        }
+        return;
+    }
+    let mut answers = Vec::new();
+    for job in jobs {
+        answers.extend(run_in_savepoint(connection, job));
+        if connection.is_autocommit() {
+            // A full disk or a read error has ended the transaction with all changes so far.
+            break;
+        }
+    }
+    let committed = commit(connection);
+    for answer in answers {
+        answer(committed.as_ref().copied().map_err(CommitFailure::to_store_error));
+    }
+}
+
+/// Runs one change; what it did stays in the transaction only if it succeeded. `None` when it panicked.
+fn run_in_savepoint(connection: &Connection, job: Job) -> Option<Answer> {
+    let begun = connection.execute_batch("SAVEPOINT change").map(|()| connection).map_err(store_error);
+    let outcome = catch_unwind(AssertUnwindSafe(|| job(begun)));
+    let keep = outcome.as_ref().is_ok_and(|done| done.keep);
+    let ended = connection.execute_batch(if keep { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" });
+    if let Err(error) = ended
+        && !connection.is_autocommit()
+    {
+        log::error!(event = "savepoint_lost"; "a change could not be ended by itself: {error}");
+    }
+    outcome.ok().map(|done| done.answer)
+}
+
+/// Why a transaction did not commit.
+enum CommitFailure {
+    /// It had ended before: nothing of it was kept.
+    Undone,
+    /// The commit itself failed.
+    Refused(rusqlite::Error),
+}
+
+fn commit(connection: &Connection) -> Result<(), CommitFailure> {
+    if connection.is_autocommit() {
+        return Err(CommitFailure::Undone);
+    }
+    connection.execute_batch("COMMIT").map_err(|error| {
+        if !connection.is_autocommit() {
+            // What is left of it must not become part of the next one.
+            drop(connection.execute_batch("ROLLBACK"));
+        }
+        CommitFailure::Refused(error)
+    })
+}
+
+impl CommitFailure {
+    fn to_store_error(&self) -> StoreError {
+        match self {
+            Self::Undone => StoreError::unavailable("another change ended the transaction"),
+            Self::Refused(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+                StoreError::Full(error.to_string().into())
+            }
+            // The log may hold the change though the disk did not confirm it.
+            Self::Refused(error) => StoreError::outcome_unknown(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer() -> Writer {
+        let connection = Connection::open_in_memory().expect("a database");
+        connection.execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY)").expect("a table");
+        Writer::start(connection).expect("a writer")
+    }
+
+    fn insert(connection: &Connection, number: i64) -> rusqlite::Result<usize> {
+        connection.execute("INSERT INTO numbers VALUES (?1)", [number])
+    }
+
+    async fn numbers(writer: &Writer) -> Vec<i64> {
+        let select = |connection: &Connection| {
+            connection.prepare("SELECT number FROM numbers ORDER BY number")?.query_map([], |row| row.get(0))?.collect()
+        };
+        writer.run(select).await.expect("numbers")
+    }
+
+    /// Queues changes while the writer is held up, so that they come to share a commit.
+    async fn run_together(writer: &Writer, changes: Vec<fn(&Connection) -> rusqlite::Result<usize>>) -> Vec<Result<usize, StoreError>> {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let blocked = writer.run(move |_| {
+            held.recv().expect("released");
+            Ok(())
+        });
+        let all = futures_util::future::join_all(changes.into_iter().map(|change| writer.run(change)));
+        let queued = async {
+            tokio::task::yield_now().await;
+            release.send(()).expect("held");
+        };
+        let (unblocked, results, ()) = tokio::join!(blocked, all, queued);
+        unblocked.expect("held");
+        results
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_or_panics_leaves_the_others_of_its_batch() {
+        let writer = writer();
+        let results = run_together(
+            &writer,
+            vec![
+                |connection| insert(connection, 1),
+                |connection| insert(connection, 2).and_then(|_| insert(connection, 1)),
+                |connection| {
+                    insert(connection, 3)?;
+                    panic!("a defect")
+                },
+                |connection| insert(connection, 4),
+            ],
+        )
+        .await;
+        assert!(matches!(results[..], [Ok(1), Err(StoreError::Broken(_)), Err(StoreError::Broken(_)), Ok(1)]), "{results:?}");
+        assert_eq!(numbers(&writer).await, [1, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_later_changes_go_on() {
+        let writer = writer();
+        let limit = |connection: &Connection| connection.pragma_update(None, "max_page_count", 3);
+        writer.run(limit).await.expect("limited");
+        let fill = |connection: &Connection| connection.execute("CREATE TABLE big AS SELECT zeroblob(100000) AS zeros", []);
+        assert!(matches!(writer.run(fill).await, Err(StoreError::Full(_))));
+        assert!(writer.run(|connection| insert(connection, 1)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_closed_writer_has_finished_what_was_queued_and_takes_nothing_more() {
+        let writer = writer();
+        writer.run(|connection| insert(connection, 1)).await.expect("inserted");
+        writer.close().await;
+        assert!(matches!(writer.run(|connection| insert(connection, 2)).await, Err(StoreError::Unavailable(_))));
+    }
+}
