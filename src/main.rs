@@ -11,6 +11,7 @@ use chat_functions::logging;
 use chat_functions::settings::{Mode, Settings, StoreSetting, VARIABLES};
 use chat_functions::store::Store;
 
+use chat_functions::store::mongo::MongoStore;
 use chat_functions::store::sqlite::SqliteStore;
 use secrecy::ExposeSecret as _;
 
@@ -71,7 +72,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
     Ok(match &settings.store {
         StoreSetting::Embedded => Arc::new(SqliteStore::open(&settings.data_dir)?),
-        StoreSetting::MongoDb(_) => unreachable!(),
+        StoreSetting::MongoDb(uri) => Arc::new(MongoStore::connect(uri.expose_secret())?),
     })
 }
 

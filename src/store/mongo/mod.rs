@@ -1,1 +1,78 @@
-//! The MongoDB backend.
+//! The MongoDB backend: a database shared by any number of processes.
+//!
+//! Every rule is one atomic write to one document, so a standalone server, a replica set, a sharded cluster and
+//! compatible services all do. `documents` shows what is kept, `indexes` what is unique, `connection` how an operation
+//! gets to the server and how it fails; one file each has the three traits.
+
+mod accounts;
+mod chats;
+mod connection;
+mod documents;
+mod failure;
+mod indexes;
+mod turns;
+mod users;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
+use mongodb::options::ConnectionString;
+
+use self::connection::Connection;
+use self::turns::Turns;
+use super::{Store, StoreError, StoreKind};
+
+/// A store in a MongoDB database. Clones share the connection.
+#[derive(Clone)]
+pub struct MongoStore {
+    connection: Arc<Connection>,
+    turns: Arc<Turns>,
+}
+
+/// Why a store cannot even be tried.
+#[derive(Debug, thiserror::Error)]
+#[error("MONGODB_URI is not a connection string")]
+pub struct ConnectError;
+
+impl MongoStore {
+    /// A store in the database that a connection string names, `chat` when it names none. Returns at once: until the
+    /// server is there and the indexes are, operations fail as unavailable. Needs a tokio runtime that outlives it.
+    pub fn connect(uri: &str) -> Result<Self, ConnectError> {
+        Self::open(uri, None)
+    }
+
+    /// The same, with every command that the driver sends told to `observer`. Each is decoded for that, which costs.
+    pub fn connect_observed(uri: &str, observer: EventHandler<CommandEvent>) -> Result<Self, ConnectError> {
+        Self::open(uri, Some(observer))
+    }
+
+    fn open(uri: &str, observer: Option<EventHandler<CommandEvent>>) -> Result<Self, ConnectError> {
+        // The driver's message may quote the string, which holds a password.
+        ConnectionString::parse(uri).map_err(|_quotes_the_uri| ConnectError)?;
+        let connection = Arc::new(Connection::default());
+        tokio::spawn(connection::establish(Arc::clone(&connection), uri.to_owned(), observer));
+        Ok(Self { connection, turns: Arc::default() })
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    fn kind(&self) -> StoreKind {
+        StoreKind::MongoDb
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.connection.check().await
+    }
+
+    fn operations(&self) -> u64 {
+        self.connection.operations.load(Ordering::Relaxed)
+    }
+
+    async fn close(&self) {
+        self.connection.close().await;
+    }
+}

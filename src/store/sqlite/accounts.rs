@@ -26,7 +26,7 @@ const SELECT_SESSION: &str = "
     SELECT hash, created_at, last_used_at, expires_at, user_agent FROM sessions WHERE user = ?1 AND hash = ?2";
 const TOUCH_SESSION: &str = "UPDATE sessions SET last_used_at = ?3 WHERE user = ?1 AND hash = ?2 AND last_used_at <= ?4";
 const NOTE_SEEN: &str = "UPDATE users SET last_seen = ?2 WHERE id = ?1 AND ifnull(last_seen, 0) < ?2";
-const END_SESSION: &str = "DELETE FROM sessions WHERE user = ?1 AND hash = ?2 RETURNING last_used_at";
+const END_SESSION: &str = "DELETE FROM sessions WHERE user = ?1 AND hash = ?2";
 
 #[async_trait]
 impl AccountStore for SqliteStore {
@@ -103,7 +103,7 @@ impl AccountStore for SqliteStore {
             let due = at.plus_millis(-Session::TOUCH_AFTER_MILLIS);
             let touch = params![key.user.to_bytes(), key.session.to_bytes(), at.as_millis(), due.as_millis()];
             if connection.prepare_cached(TOUCH_SESSION)?.execute(touch)? > 0 {
-                note_seen(connection, key.user, at.as_millis())?;
+                connection.prepare_cached(NOTE_SEEN)?.execute(params![key.user.to_bytes(), at.as_millis()])?;
             }
             Ok(())
         })
@@ -113,14 +113,7 @@ impl AccountStore for SqliteStore {
     async fn end_session(&self, key: &SessionKey) -> Result<bool, StoreError> {
         let key = *key;
         self.write(move |connection| {
-            let last_used: Option<i64> = connection
-                .prepare_cached(END_SESSION)?
-                .query_row(params![key.user.to_bytes(), key.session.to_bytes()], |row| row.get(0))
-                .optional()?;
-            if let Some(last_used) = last_used {
-                note_seen(connection, key.user, last_used)?;
-            }
-            Ok(last_used.is_some())
+            Ok(connection.prepare_cached(END_SESSION)?.execute(params![key.user.to_bytes(), key.session.to_bytes()])? > 0)
         })
         .await
     }
@@ -140,10 +133,5 @@ fn insert_session(connection: &Connection, user: UserId, session: &Session) -> r
         session.expires_at.as_millis(),
         session.user_agent,
     ])?;
-    Ok(())
-}
-
-fn note_seen(connection: &Connection, user: UserId, at_millis: i64) -> rusqlite::Result<()> {
-    connection.prepare_cached(NOTE_SEEN)?.execute(params![user.to_bytes(), at_millis])?;
     Ok(())
 }

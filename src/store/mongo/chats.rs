@@ -1,0 +1,228 @@
+//! Chats and messages in MongoDB.
+//!
+//! A message's key is its chat and number, so the unique key decides who gets a number. A send inserts the number after
+//! the last one it knows; when another writer was faster it looks again. Since nobody inserts a number without having
+//! seen its predecessor, there is no gap, whoever writes and whatever fails.
+//!
+//! The chat's own document is a summary that every send brings forward by maxima only. The order in which summaries
+//! arrive does not matter, repeating one changes nothing, and one that was lost is made up by the next or by the
+//! repetition of its send.
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
+use mongodb::bson::{Binary, DateTime, Document, doc};
+use serde::Deserialize;
+
+use super::MongoStore;
+use super::documents::{CHATS, MESSAGES, MessageDocument, chat_id, chat_key, date, message_key, stored_seq, time, user_key};
+use super::failure::unless_duplicate;
+use crate::domain::{ChatId, ClientId, UserId};
+use crate::store::{Append, ChatHead, ChatStore, Message, MessageCursor, NewMessage, StoreError, Window};
+
+/// Attempts at a number. Within a process senders take turns, so an attempt is lost only to another process.
+const MAX_ATTEMPTS: usize = 100;
+
+#[derive(Deserialize)]
+struct ChatKeyDocument {
+    #[serde(rename = "_id")]
+    id: Binary,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HeadDocument {
+    last_message: LastMessage,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LastMessage {
+    seq: i64,
+    sent_at: DateTime,
+}
+
+#[async_trait]
+impl ChatStore for MongoStore {
+    async fn list_chat_ids(&self, user: UserId, limit: usize) -> Result<Vec<ChatId>, StoreError> {
+        let (limit, batch) = limits(limit)?;
+        let filter = doc! { "members": user_key(user) };
+        let keys: Vec<ChatKeyDocument> = self
+            .connection
+            .read(|database| async move {
+                let chats = database.collection::<ChatKeyDocument>(CHATS);
+                let find = chats.find(filter).sort(doc! { "lastMessage.sentAt": -1, "_id": -1 }).projection(doc! { "_id": 1 });
+                find.limit(limit).batch_size(batch).await?.try_collect().await
+            })
+            .await?;
+        keys.iter().map(|key| chat_id(&key.id).ok_or_else(|| StoreError::broken("a chat has an impossible key"))).collect()
+    }
+
+    async fn find_chat_head(&self, chat: ChatId) -> Result<Option<ChatHead>, StoreError> {
+        let filter = doc! { "_id": chat_key(chat) };
+        let projection = doc! { "_id": 0, "lastMessage.seq": 1, "lastMessage.sentAt": 1 };
+        let head = self
+            .connection
+            .read(|database| async move { database.collection::<HeadDocument>(CHATS).find_one(filter).projection(projection).await })
+            .await?;
+        head.map(|HeadDocument { last_message: last }| {
+            let last_seq = u64::try_from(last.seq).map_err(StoreError::broken)?;
+            Ok(ChatHead { last_seq, last_sent_at: time(last.sent_at) })
+        })
+        .transpose()
+    }
+
+    /// Two operations when `head` is fresh: the message, then the summary. A repetition, whether by the client or after
+    /// a lost answer, finds the message by its client id and brings the summary up to it. Without a client id a lost
+    /// answer is told as unknown, and nothing is tried again here.
+    async fn append_message(&self, message: &NewMessage, head: Option<ChatHead>) -> Result<Append, StoreError> {
+        let (store, message) = (self.clone(), message.clone());
+        // Of the two steps none may be left out because nobody waits any more.
+        tokio::spawn(async move { store.append(&message, head).await }).await.map_err(StoreError::broken)?
+    }
+
+    async fn list_chat_messages(&self, chat: ChatId, window: Window, limit: usize) -> Result<Vec<Message>, StoreError> {
+        let (above, below, direction) = match window {
+            Window::Newest => (0, u64::MAX, -1),
+            Window::Before(seq) => (0, seq, -1),
+            Window::After(seq) => (seq, u64::MAX, 1),
+        };
+        let range = doc! { "_id": { "$gt": message_key(chat, above), "$lt": message_key(chat, below) } };
+        let mut page = self.find_messages(range, doc! { "_id": direction }, limit).await?;
+        if direction < 0 {
+            page.reverse();
+        }
+        Ok(page)
+    }
+
+    async fn list_messages(&self, user: UserId, before: Option<&MessageCursor>, limit: usize) -> Result<Vec<Message>, StoreError> {
+        // Each walks one index; of either the newest may be needed, so each gives a whole page.
+        let walk = |side: &str| self.find_messages(behind(side, user, before), doc! { "sentAt": -1, "_id": -1 }, limit);
+        let (mut page, received) = futures_util::try_join!(walk("sender"), walk("recipient"))?;
+        page.extend(received);
+        page.sort_unstable_by_key(|message| std::cmp::Reverse(MessageCursor::of(message)));
+        page.truncate(limit);
+        Ok(page)
+    }
+}
+
+impl MongoStore {
+    async fn append(&self, message: &NewMessage, head: Option<ChatHead>) -> Result<Append, StoreError> {
+        let turn = self.turns.take(message.chat).await;
+        let mut last = head;
+        for _ in 0..MAX_ATTEMPTS {
+            let next = following(message, last);
+            if self.insert(&next, message.client_id.as_ref()).await? {
+                drop(turn);
+                self.bring_forward(&next).await?;
+                return Ok(Append::Stored(next));
+            }
+            if let Some(first) = self.find_repeated(message).await? {
+                return self.replay(message, first, head).await;
+            }
+            last = self.find_last(message.chat).await?;
+        }
+        Err(StoreError::Overloaded)
+    }
+
+    /// Whether the number was free.
+    async fn insert(&self, message: &Message, client_id: Option<&ClientId>) -> Result<bool, StoreError> {
+        let document = MessageDocument::new(message, client_id.map(ClientId::as_str));
+        let inserted = self
+            .connection
+            .write(|database| async move { unless_duplicate(database.collection(MESSAGES).insert_one(document).await) })
+            .await?;
+        Ok(inserted.is_some())
+    }
+
+    /// Brings the chat's summary up to a message. `lastMessage` compares by its first field, the number.
+    async fn bring_forward(&self, message: &Message) -> Result<(), StoreError> {
+        let (seq, [low, high]) = (stored_seq(message.seq), message.chat.members());
+        let read_mark = if message.sender == low { "readSeq.low" } else { "readSeq.high" };
+        let last = doc! {
+            "seq": seq,
+            "sentAt": date(message.sent_at),
+            "sender": user_key(message.sender),
+            "content": message.content.as_str(),
+        };
+        let update = doc! {
+            "$max": { "lastMessage": last, read_mark: seq },
+            "$setOnInsert": { "members": [user_key(low), user_key(high)] },
+        };
+        let filter = doc! { "_id": chat_key(message.chat) };
+        for _ in 0..MAX_ATTEMPTS {
+            let (filter, update) = (filter.clone(), update.clone());
+            let written = self
+                .connection
+                .write(|database| async move {
+                    unless_duplicate(database.collection::<Document>(CHATS).update_one(filter, update).upsert(true).await)
+                })
+                .await?;
+            // Two first messages may both try to create the document; the second then finds it.
+            if written.is_some() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::outcome_unknown("the summary of a chat could not be written"))
+    }
+
+    async fn replay(&self, message: &NewMessage, first: Message, head: Option<ChatHead>) -> Result<Append, StoreError> {
+        if first.content != message.text.as_str() {
+            return Ok(Append::Mismatch);
+        }
+        if head.is_none_or(|head| head.last_seq < first.seq) {
+            self.bring_forward(&first).await?;
+        }
+        Ok(Append::Replayed(first))
+    }
+
+    async fn find_repeated(&self, message: &NewMessage) -> Result<Option<Message>, StoreError> {
+        let Some(client_id) = &message.client_id else { return Ok(None) };
+        let filter = doc! { "_id.chat": chat_key(message.chat), "sender": user_key(message.sender), "clientId": client_id.as_str() };
+        Ok(self.find_messages(filter, doc! {}, 1).await?.pop())
+    }
+
+    async fn find_last(&self, chat: ChatId) -> Result<Option<ChatHead>, StoreError> {
+        let newest = self.list_chat_messages(chat, Window::Newest, 1).await?;
+        Ok(newest.first().map(|last| ChatHead { last_seq: last.seq, last_sent_at: last.sent_at }))
+    }
+
+    async fn find_messages(&self, filter: Document, sort: Document, limit: usize) -> Result<Vec<Message>, StoreError> {
+        let (limit, batch) = limits(limit)?;
+        let documents: Vec<MessageDocument> = self
+            .connection
+            .read(|database| async move {
+                let messages = database.collection::<MessageDocument>(MESSAGES);
+                messages.find(filter).sort(sort).limit(limit).batch_size(batch).await?.try_collect().await
+            })
+            .await?;
+        documents.into_iter().map(|document| document.into_message().map_err(StoreError::broken)).collect()
+    }
+}
+
+/// The message after the last one.
+fn following(message: &NewMessage, last: Option<ChatHead>) -> Message {
+    Message {
+        chat: message.chat,
+        seq: last.map_or(1, |last| last.last_seq + 1),
+        sender: message.sender,
+        content: message.text.as_str().to_owned(),
+        sent_at: last.map_or(message.sent_at, |last| message.sent_at.max(last.last_sent_at)),
+    }
+}
+
+/// What one side of a person's messages holds behind a cursor. The first condition bounds the walk along the index.
+fn behind(side: &str, user: UserId, before: Option<&MessageCursor>) -> Document {
+    let mut filter = doc! { side: user_key(user) };
+    if let Some(cursor) = before {
+        let at = date(cursor.sent_at);
+        filter.insert("sentAt", doc! { "$lte": at });
+        filter.insert("$or", [doc! { "sentAt": { "$lt": at } }, doc! { "_id": { "$lt": message_key(cursor.chat, cursor.seq) } }]);
+    }
+    filter
+}
+
+/// A limit as the driver takes it, twice: one batch holds the whole page, so that it is one operation.
+fn limits(limit: usize) -> Result<(i64, u32), StoreError> {
+    let batch = u32::try_from(limit).map_err(StoreError::broken)?;
+    Ok((i64::from(batch), batch))
+}

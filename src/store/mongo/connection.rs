@@ -1,0 +1,191 @@
+//! The way to the server: established in the background, bounded, with a deadline on every operation.
+//!
+//! The driver may not be left half-way through an operation: each runs in a task of its own that holds its permit to
+//! the end, and only the wait for it has a deadline.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
+use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
+use mongodb::{Client, Database};
+use tokio::sync::Semaphore;
+
+use super::failure::{classify_read, classify_write};
+use super::indexes;
+use crate::logging;
+use crate::store::StoreError;
+
+/// The database when the connection string names none.
+const DEFAULT_DATABASE: &str = "chat";
+/// Connections to each server, and operations at once: the driver has no limit of its own on waiting for one.
+const POOL: u32 = 32;
+/// How long an operation may wait for its turn, and for its answer.
+const WAIT: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(3);
+/// Shorter than the deadline, so that "no server" is told as such.
+const SELECTION: Duration = Duration::from_millis(2_500);
+/// How long the majority may take to acknowledge a write.
+const MAJORITY_WAIT: Duration = Duration::from_secs(5);
+/// Pauses between attempts to establish the connection, from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a closing store waits for operations under way.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// What all clones of a store share.
+pub(super) struct Connection {
+    database: OnceLock<Database>,
+    /// Whether all indexes are in place. Without them nothing is served.
+    ready: AtomicBool,
+    permits: Arc<Semaphore>,
+    pub(super) operations: AtomicU64,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            database: OnceLock::new(),
+            ready: AtomicBool::new(false),
+            permits: Arc::new(Semaphore::new(POOL as usize)),
+            operations: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Connection {
+    /// Runs an operation that changes nothing.
+    pub(super) async fn read<T, F>(&self, operation: impl FnOnce(Database) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
+    {
+        self.run(operation, classify_read, StoreError::unavailable).await
+    }
+
+    /// Runs an operation that changes something, whose outcome is unknown when its answer is lost or late.
+    pub(super) async fn write<T, F>(&self, operation: impl FnOnce(Database) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
+    {
+        self.run(operation, classify_write, StoreError::outcome_unknown).await
+    }
+
+    async fn run<T, F>(
+        &self,
+        operation: impl FnOnce(Database) -> F,
+        classify: fn(mongodb::error::Error) -> StoreError,
+        late: fn(tokio::time::error::Elapsed) -> StoreError,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
+    {
+        let database = self.ready_database()?;
+        let permit = tokio::time::timeout(WAIT, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_late| StoreError::Overloaded)?
+            .map_err(StoreError::unavailable)?;
+        self.operations.fetch_add(1, Ordering::Relaxed);
+        let operation = operation(database);
+        let task = tokio::spawn(async move {
+            let result = operation.await;
+            drop(permit);
+            result
+        });
+        match tokio::time::timeout(DEADLINE, task).await {
+            Ok(Ok(result)) => result.map_err(classify),
+            Ok(Err(panic)) => Err(StoreError::broken(panic)),
+            Err(elapsed) => Err(late(elapsed)),
+        }
+    }
+
+    fn ready_database(&self) -> Result<Database, StoreError> {
+        match self.database.get() {
+            Some(database) if self.ready.load(Ordering::Acquire) => Ok(database.clone()),
+            _ => Err(StoreError::unavailable("the database was not reached yet, or lacks an index")),
+        }
+    }
+
+    /// Asks the server for every index, which also makes those that were dropped. What cannot be made stops the service
+    /// of the store: a rule that no index holds is broken sooner or later.
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        let database = self.database.get().ok_or_else(|| StoreError::unavailable("the database was not reached yet"))?;
+        let ensured = tokio::spawn(indexes::ensure(database.clone())).await.map_err(StoreError::broken)?;
+        self.note_readiness(ensured.is_ok() || ensured.as_ref().is_err_and(|error| is_unreachable(error) && self.is_ready()));
+        ensured.map_err(classify_read)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    fn note_readiness(&self, ready: bool) {
+        let before = self.ready.swap(ready, Ordering::AcqRel);
+        match (before, ready) {
+            (false, true) => log::info!(event = "store_ready"; "the database is there and has every index"),
+            (true, false) => log::error!(event = "store_not_ready"; "the database lacks an index that cannot be made; nothing is served"),
+            _ => {}
+        }
+    }
+
+    /// Waits for the operations under way and ends the connections.
+    pub(super) async fn close(&self) {
+        let _all_ended = tokio::time::timeout(CLOSE_WAIT, self.permits.acquire_many(POOL)).await;
+        self.permits.close();
+        if let Some(database) = self.database.get() {
+            database.client().clone().shutdown().immediate(true).await;
+        }
+    }
+}
+
+/// Connects and makes the indexes, as often as it takes; ends when the store is ready or closed.
+pub(super) async fn establish(connection: Arc<Connection>, uri: String, observer: Option<EventHandler<CommandEvent>>) {
+    let mut pause = FIRST_PAUSE;
+    let mut told = false;
+    while !connection.permits.is_closed() {
+        let error = match attempt(&connection, &uri, observer.clone()).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        if !told {
+            log::warn!(event = "store_unreachable", error = logging::causes(&error); "the database is not ready; trying on");
+            told = true;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn attempt(connection: &Connection, uri: &str, observer: Option<EventHandler<CommandEvent>>) -> Result<(), StoreError> {
+    if connection.database.get().is_none() {
+        let database = open(uri, observer).await.map_err(classify_read)?;
+        // Nobody else sets it.
+        let _first = connection.database.set(database);
+    }
+    connection.check().await
+}
+
+async fn open(uri: &str, observer: Option<EventHandler<CommandEvent>>) -> mongodb::error::Result<Database> {
+    let mut options = ClientOptions::parse(uri).await?;
+    options.app_name.get_or_insert_with(|| "chat-functions".to_owned());
+    options.connect_timeout = Some(DEADLINE);
+    options.server_selection_timeout = Some(SELECTION);
+    options.max_pool_size = Some(POOL);
+    options.command_event_handler = observer;
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    // What decides over rights must not be rolled back after it was seen or acknowledged.
+    options.read_concern = Some(ReadConcern::majority());
+    options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(MAJORITY_WAIT).build());
+    let client = Client::with_options(options)?;
+    Ok(client.default_database().unwrap_or_else(|| client.database(DEFAULT_DATABASE)))
+}
+
+/// Whether nobody answered, which says nothing about the indexes.
+fn is_unreachable(error: &mongodb::error::Error) -> bool {
+    matches!(classify_read(error.clone()), StoreError::Unavailable(_))
+}
