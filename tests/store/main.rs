@@ -1,0 +1,91 @@
+//! The contract of the store's traits, proved on every backend.
+//!
+//! Black box: the tests see nothing but the traits. They share a store and use people of their own. Where a race is
+//! run, its two halves go through two instances where the backend allows that, as two processes would.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, missing_docs, reason = "tests fail by panicking")]
+
+mod accounts;
+mod budget;
+mod chats;
+mod people;
+mod races;
+#[path = "../support/mod.rs"]
+mod support;
+mod users;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chat_functions::store::Store;
+use chat_functions::store::mongo::MongoStore;
+use chat_functions::store::sqlite::SqliteStore;
+use support::harness::{self, Way};
+use support::mongodb::TestDatabase;
+
+/// The store under test.
+pub struct Context {
+    pub store: Arc<dyn Store>,
+    /// A second instance on the same data, or the same one where only one may be.
+    pub other: Arc<dyn Store>,
+    place: Place,
+}
+
+enum Place {
+    Folder(#[expect(dead_code, reason = "removed when it is dropped")] tempfile::TempDir),
+    Database(TestDatabase),
+}
+
+impl Context {
+    fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).expect("a store"));
+        Self { other: Arc::clone(&store), store, place: Place::Folder(folder) }
+    }
+
+    async fn mongodb() -> Result<Self, String> {
+        let database = TestDatabase::new()?;
+        let (store, other) = (connect(&database).await?, connect(&database).await?);
+        Ok(Self { store, other, place: Place::Database(database) })
+    }
+
+    /// A store that no other test uses, which its operations can be counted on.
+    pub async fn quiet_store(&self) -> Arc<dyn Store> {
+        match &self.place {
+            // The folder is left to the process's end: the store keeps files in it open.
+            Place::Folder(_) => Arc::new(SqliteStore::open(&tempfile::tempdir().expect("a folder").keep()).expect("a store")),
+            Place::Database(database) => connect(database).await.expect("a store"),
+        }
+    }
+
+    async fn tear_down(self: Arc<Self>) {
+        self.store.close().await;
+        self.other.close().await;
+        if let Place::Database(database) = &self.place {
+            database.drop_database().await;
+        }
+    }
+}
+
+async fn connect(database: &TestDatabase) -> Result<Arc<dyn Store>, String> {
+    let store = MongoStore::connect(&database.uri()).map_err(|error| error.to_string())?;
+    let begun = Instant::now();
+    while let Err(error) = store.check().await {
+        if begun.elapsed() > Duration::from_secs(30) {
+            return Err(format!("the MongoDB server does not answer: {error:?}"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(Arc::new(store))
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ways = vec![
+        Way { name: "sqlite", context: Ok(Arc::new(Context::sqlite())) },
+        Way { name: "mongodb", context: runtime.block_on(Context::mongodb()).map(Arc::new) },
+    ];
+    let tests = [accounts::TESTS, users::TESTS, chats::TESTS, races::TESTS, budget::TESTS];
+    harness::run(&runtime, ways, &tests, Context::tear_down)
+}

@@ -1,0 +1,193 @@
+//! Races: many at once, through two instances where the backend has them. Whatever the order, the rules hold.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use chat_functions::domain::{Session, UserId};
+use chat_functions::store::{Append, Creation, FriendAddition, MAX_FRIENDS, ProfileChange, ProfileUpdate, Store, Window};
+
+use crate::people::{NOW, Pair, Person, hash, message, new_account, new_session, stored};
+use crate::{Context, tests};
+
+const AT_ONCE: usize = 50;
+
+tests!(Context:
+    of_50_identical_registrations_one_succeeds,
+    of_two_people_who_change_to_one_address_one_gets_it,
+    of_40_logins_20_sessions_are_left,
+    of_20_notes_of_use_one_is_written,
+    of_50_friends_at_the_cap_one_is_added,
+    one_friend_added_50_times_is_one_friend,
+    of_50_messages_into_a_new_chat_each_has_its_number,
+    one_client_id_50_times_is_one_message,
+    a_reader_beside_8_writers_sees_each_message_once,
+);
+
+/// Starts all at once on the instances by turns and gives their answers.
+async fn at_once<T, F>(context: &Context, count: usize, task: impl Fn(Arc<dyn Store>, usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let start = Arc::new(tokio::sync::Barrier::new(count));
+    let tasks: Vec<_> = (0..count)
+        .map(|index| {
+            let store = if index % 2 == 0 { &context.store } else { &context.other };
+            let (start, task) = (Arc::clone(&start), task(Arc::clone(store), index));
+            tokio::spawn(async move {
+                start.wait().await;
+                task.await
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.expect("no panic"));
+    }
+    answers
+}
+
+fn count<T: PartialEq>(answers: &[T], wanted: &T) -> usize {
+    answers.iter().filter(|answer| *answer == wanted).count()
+}
+
+async fn of_50_identical_registrations_one_succeeds(context: Arc<Context>) {
+    let account = new_account();
+    let answers = at_once(&context, AT_ONCE, |store, _| {
+        let mut account = account.clone();
+        account.user.id = UserId::generate();
+        async move { store.create_account(&account).await.expect("an answer") }
+    })
+    .await;
+    assert_eq!(count(&answers, &Creation::Created), 1);
+    assert_eq!(count(&answers, &Creation::UsernameTaken), AT_ONCE - 1);
+}
+
+async fn of_two_people_who_change_to_one_address_one_gets_it(context: Arc<Context>) {
+    for _ in 0..10 {
+        let pair = Pair::create(&*context.store).await;
+        let ids = [pair.ann.id(), pair.bob.id()];
+        let change = ProfileChange { email: Some(new_account().user.email), ..ProfileChange::default() };
+        let answers = at_once(&context, 2, |store, index| {
+            let change = change.clone();
+            async move { store.update_profile(ids[index], &change).await.expect("an answer") }
+        })
+        .await;
+        assert_eq!(count(&answers, &ProfileUpdate::EmailTaken), 1, "{answers:?}");
+    }
+}
+
+async fn of_40_logins_20_sessions_are_left(context: Arc<Context>) {
+    let person = Person::create(&*context.store).await;
+    let id = person.id();
+    let sessions = at_once(&context, 40, |store, index| async move {
+        let session = new_session(NOW.plus_millis(i64::try_from(index).expect("few") + 1));
+        store.start_session(id, &hash(), None, &session).await.expect("an answer").expect("a person");
+        session
+    })
+    .await;
+    let mut left = 0;
+    for session in sessions.iter().chain([&person.account.session]) {
+        left += usize::from(context.store.find_session(&person.key_of(session)).await.expect("an answer").is_some());
+    }
+    assert_eq!(left, Session::MAX_PER_USER);
+}
+
+async fn of_20_notes_of_use_one_is_written(context: Arc<Context>) {
+    let person = Person::create(&*context.store).await;
+    let key = person.key();
+    at_once(&context, 20, |store, index| async move {
+        let at = NOW.plus_millis(60_000 + i64::try_from(index).expect("few"));
+        store.touch_session(&key, at).await.expect("touched");
+    })
+    .await;
+    let first = context.store.find_session(&key).await.expect("an answer").expect("a session").session.last_used_at;
+    context.store.touch_session(&key, first.plus_millis(Session::TOUCH_AFTER_MILLIS - 1)).await.expect("touched");
+    let second = context.store.find_session(&key).await.expect("an answer").expect("a session").session.last_used_at;
+    assert!(first >= NOW.plus_millis(60_000) && first == second);
+}
+
+async fn of_50_friends_at_the_cap_one_is_added(context: Arc<Context>) {
+    let person = Person::create(&*context.store).await;
+    let id = person.id();
+    let add = move |store: Arc<dyn Store>| async move { store.add_friend(id, UserId::generate(), NOW).await.expect("an answer") };
+    for _ in 0..9 {
+        let filled = at_once(&context, (MAX_FRIENDS - 1) / 9, |store, _| add(store)).await;
+        assert_eq!(count(&filled, &FriendAddition::Added), filled.len());
+    }
+    assert_eq!(person.profile(&*context.store).await.friends.len(), MAX_FRIENDS - 1);
+    let answers = at_once(&context, AT_ONCE, |store, _| add(store)).await;
+    assert_eq!(count(&answers, &FriendAddition::Added), 1);
+    assert_eq!(count(&answers, &FriendAddition::LimitReached), AT_ONCE - 1);
+    assert_eq!(person.profile(&*context.store).await.friends.len(), MAX_FRIENDS);
+}
+
+async fn one_friend_added_50_times_is_one_friend(context: Arc<Context>) {
+    let person = Person::create(&*context.store).await;
+    let (id, friend) = (person.id(), UserId::generate());
+    let answers = at_once(&context, AT_ONCE, |store, _| async move { store.add_friend(id, friend, NOW).await.expect("an answer") }).await;
+    assert_eq!(count(&answers, &FriendAddition::Added), 1);
+    assert_eq!(count(&answers, &FriendAddition::AlreadyFriend), AT_ONCE - 1);
+    assert_eq!(person.profile(&*context.store).await.friends, [friend]);
+}
+
+async fn of_50_messages_into_a_new_chat_each_has_its_number(context: Arc<Context>) {
+    let pair = Pair::create(&*context.store).await;
+    let chat = pair.chat;
+    let senders = [pair.ann.id(), pair.bob.id()];
+    let sent = at_once(&context, AT_ONCE, |store, index| async move {
+        let text = format!("number {index}");
+        let message = stored(store.append_message(&message(chat, senders[index / 25], &text, None), None).await.expect("an answer"));
+        let listed = store.list_chat_messages(chat, Window::After(message.seq - 1), 1).await.expect("a page");
+        assert_eq!(listed, std::slice::from_ref(&message), "visible as soon as it is acknowledged");
+        message
+    })
+    .await;
+    let numbers: BTreeSet<u64> = sent.iter().map(|message| message.seq).collect();
+    assert_eq!(numbers, (1..=AT_ONCE as u64).collect());
+    let head = context.store.find_chat_head(chat).await.expect("an answer").expect("a head");
+    assert_eq!(head.last_seq, AT_ONCE as u64);
+}
+
+async fn one_client_id_50_times_is_one_message(context: Arc<Context>) {
+    let pair = Pair::create(&*context.store).await;
+    let keyed = message(pair.chat, pair.ann.id(), "once", Some("only-once"));
+    let answers = at_once(&context, AT_ONCE, |store, _| {
+        let keyed = keyed.clone();
+        async move { store.append_message(&keyed, None).await.expect("an answer") }
+    })
+    .await;
+    let is_first = |answer: &&Append| matches!(answer, Append::Stored(message) if message.seq == 1);
+    let is_repeat = |answer: &&Append| matches!(answer, Append::Replayed(message) if message.seq == 1);
+    assert_eq!((answers.iter().filter(is_first).count(), answers.iter().filter(is_repeat).count()), (1, AT_ONCE - 1));
+    assert_eq!(context.store.list_chat_messages(pair.chat, Window::Newest, 10).await.expect("a page").len(), 1);
+}
+
+async fn a_reader_beside_8_writers_sees_each_message_once(context: Arc<Context>) {
+    const WRITERS: usize = 8;
+    const EACH: usize = 20;
+    let pair = Pair::create(&*context.store).await;
+    let (chat, sender) = (pair.chat, pair.ann.id());
+    let reader = tokio::spawn({
+        let store = Arc::clone(&context.other);
+        async move {
+            let mut seen = Vec::new();
+            while seen.len() < WRITERS * EACH {
+                let after = seen.last().copied().unwrap_or(0);
+                let page = store.list_chat_messages(chat, Window::After(after), 7).await.expect("a page");
+                seen.extend(page.iter().map(|message| message.seq));
+            }
+            seen
+        }
+    });
+    at_once(&context, WRITERS, |store, writer| async move {
+        for number in 0..EACH {
+            let head = store.find_chat_head(chat).await.expect("an answer");
+            let text = format!("{writer}/{number}");
+            stored(store.append_message(&message(chat, sender, &text, None), head).await.expect("an answer"));
+        }
+    })
+    .await;
+    assert_eq!(reader.await.expect("no panic"), (1..=(WRITERS * EACH) as u64).collect::<Vec<_>>());
+}
