@@ -13,15 +13,28 @@ type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A test: an async function of its way's context.
 pub struct Test<C> {
     pub name: &'static str,
+    /// The ways in which it means something; none named: all.
+    pub ways: &'static [&'static [&'static str]],
     pub run: fn(Arc<C>) -> Running,
 }
 
-/// Lists the tests of a file. A function left out is dead code, which the lints refuse.
+impl<C> Test<C> {
+    fn runs_in(&self, way: &str) -> bool {
+        self.ways.first().is_none_or(|ways| ways.contains(&way))
+    }
+}
+
+/// Lists the tests of a file, each with the ways it is limited to, if any: `a_test, another in WAYS`. A function left
+/// out is dead code, which the lints refuse.
 #[macro_export]
 macro_rules! tests {
-    ($context:ty: $($name:ident),* $(,)?) => {
+    ($context:ty: $($name:ident $(in $ways:expr)?),* $(,)?) => {
         pub const TESTS: &[$crate::support::harness::Test<$context>] = &[$(
-            $crate::support::harness::Test { name: concat!(module_path!(), "::", stringify!($name)), run: |context| Box::pin($name(context)) }
+            $crate::support::harness::Test {
+                name: concat!(module_path!(), "::", stringify!($name)),
+                ways: &[$($ways)?],
+                run: |context| Box::pin($name(context)),
+            }
         ),*];
     };
 }
@@ -42,7 +55,7 @@ pub fn run<C: Send + Sync + 'static, F: Future<Output = ()>>(
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     for way in &ways {
-        for test in tests.iter().copied().flatten() {
+        for test in tests.iter().copied().flatten().filter(|test| test.runs_in(way.name)) {
             trials.push(trial(runtime, way, test));
         }
     }

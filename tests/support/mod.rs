@@ -2,3 +2,5 @@
 
 pub mod harness;
 pub mod mongodb;
+#[allow(dead_code, reason = "not every test program starts the real one")]
+pub mod server;

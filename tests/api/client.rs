@@ -1,0 +1,195 @@
+//! People who call the API, and the answers they get.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+/// A password that every rule allows.
+pub const PASSWORD: &str = "tulip-gravel-onion";
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// A client program without an account.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    pub fn new(url: &str) -> Self {
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        Self { http, url: url.to_owned() }
+    }
+
+    /// A request to a path such as `/api/auth/login`.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub async fn register(&self, username: &str, email: &str, password: &str) -> Answer {
+        self.post("/api/auth/register", &json!({ "username": username, "email": email, "password": password })).await
+    }
+
+    pub async fn log_in(&self, email: &str, password: &str) -> Answer {
+        self.post("/api/auth/login", &json!({ "email": email, "password": password })).await
+    }
+}
+
+/// A user name that nobody has, of `a-z0-9`.
+pub fn new_name() -> String {
+    format!("p{}x{}", COUNT.fetch_add(1, Ordering::Relaxed), &uuid::Uuid::new_v4().simple().to_string()[..12])
+}
+
+/// Somebody with an account and a token.
+#[derive(Clone)]
+pub struct Person {
+    pub client: Client,
+    pub id: String,
+    pub username: String,
+    pub email: String,
+    pub token: String,
+}
+
+impl Person {
+    pub async fn register(client: &Client) -> Self {
+        let username = new_name();
+        let email = format!("{username}@example.com");
+        let body = client.register(&username, &email, PASSWORD).await.expect(StatusCode::CREATED);
+        let (id, token) = (text(&body["user"]["id"]), text(&body["token"]));
+        Self { client: client.clone(), id, username, email, token }
+    }
+
+    /// The same person with the token of a further session.
+    pub async fn log_in_again(&self) -> Self {
+        let body = self.client.log_in(&self.email, PASSWORD).await.ok();
+        Self { token: text(&body["token"]), ..self.clone() }
+    }
+
+    /// The same person at another server.
+    pub fn at(&self, client: &Client) -> Self {
+        Self { client: client.clone(), ..self.clone() }
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, path).bearer_auth(&self.token)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::DELETE, path).json(body)).await
+    }
+
+    pub async fn profile(&self) -> Value {
+        self.get("/api/users/profile").await.ok()
+    }
+
+    pub async fn log_out(&self) -> Answer {
+        Answer::of(self.request(Method::POST, "/api/auth/logout")).await
+    }
+
+    pub async fn befriend(&self, friend: &Person) -> Answer {
+        self.post("/api/users/friends", &json!({ "friendId": friend.id })).await
+    }
+
+    pub async fn send(&self, recipient: &Person, message: &str) -> Answer {
+        self.post("/api/chat/send", &json!({ "recipientId": recipient.id, "message": message })).await
+    }
+
+    /// The messages of a page, such as `?limit=5`.
+    pub async fn messages(&self, query: &str) -> Vec<Value> {
+        let body = self.get(&format!("/api/chat/messages{query}")).await.ok();
+        body["messages"].as_array().expect("a list of messages").clone()
+    }
+}
+
+/// An answer, read whole.
+#[must_use]
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, body: response.bytes().await.expect("a whole body").to_vec() }
+    }
+
+    /// A header's value; empty when the answer lacks it.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("a header of ASCII"))
+    }
+
+    /// The JSON of the body.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The JSON of an answer that must have a status.
+    #[track_caller]
+    pub fn expect(self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.header("content-type"), "application/json");
+        self.json()
+    }
+
+    /// The JSON of a success.
+    #[track_caller]
+    pub fn ok(self) -> Value {
+        self.expect(StatusCode::OK)
+    }
+
+    /// The envelope of a failure, which must be whole and have the status and code.
+    #[track_caller]
+    pub fn fails(self, status: u16, code: &str) -> Value {
+        let (id, challenge) = (self.header("x-request-id").to_owned(), self.headers.contains_key(WWW_AUTHENTICATE));
+        let body = self.expect(StatusCode::from_u16(status).expect("a status"));
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["requestId"], id, "the body and the header name one request");
+        assert!(!id.is_empty() && body["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+        let known = ["message", "code", "requestId", "fields"];
+        assert!(body.as_object().expect("an object").keys().all(|key| known.contains(&key.as_str())), "{body}");
+        assert_eq!(challenge, status == 401, "a challenge comes with 401 and only then");
+        body
+    }
+
+    /// The failure of a validation that names exactly these fields.
+    #[track_caller]
+    pub fn fails_in(self, fields: &[&str]) -> Value {
+        let body = self.fails(422, "validation_failed");
+        let named: Vec<_> = body["fields"].as_object().expect("the fields").keys().map(String::as_str).collect();
+        assert_eq!(named, fields, "{body}");
+        body
+    }
+}
+
+#[track_caller]
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("a text was expected: {value}")).to_owned()
+}

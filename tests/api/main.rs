@@ -1,0 +1,28 @@
+//! The product through its HTTP contract: the real program, a real database, a client.
+//!
+//! Every test runs in several ways: on each store with the program alone, and behind the Functions host stand-in. Tests
+//! share the server of their way and use people of their own; one that needs other settings starts a server of its own.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
+
+mod client;
+mod context;
+mod original_client;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use context::Context;
+use support::harness::{self, Way};
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ways = vec![
+        Way { name: "sqlite", context: Context::on_sqlite().map(Arc::new) },
+        Way { name: "mongodb", context: Context::on_mongodb().map(Arc::new) },
+    ];
+    let tests = [original_client::TESTS];
+    harness::run(&runtime, ways, &tests, Context::tear_down)
+}
