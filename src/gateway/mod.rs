@@ -2,7 +2,7 @@
 //!
 //! It knows which endpoints there are and who may call them, gives every request an id and every answer the common
 //! headers, renders every failure as the one envelope, keeps the limits, and writes one log line a request. From the
-//! outside in a request passes [`answer`], [`limits`], [`isolation`], CORS, the guard of its endpoint, its handler.
+//! outside in a request passes `unread_body`, `answer`, `limits`, `isolation`, CORS, the guard of its endpoint, its handler.
 
 mod answer;
 mod health;
@@ -10,6 +10,7 @@ mod isolation;
 mod limits;
 mod request_id;
 mod server;
+mod unread_body;
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ use actix_web::{App as ActixApp, HttpServer, web};
 
 use super::health::Health;
 use super::limits::Capacity;
-use super::{answer, configure, isolation, limits};
+use super::{answer, configure, isolation, limits, unread_body};
 use crate::domain::Clock;
 use crate::identity::{PasswordHasher, Tokens};
 use crate::settings::Service;
@@ -70,6 +70,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
             .wrap(from_fn(isolation::isolate))
             .wrap(from_fn(limits::limit))
             .wrap(from_fn(answer::answer))
+            .wrap(from_fn(unread_body::hold))
     });
     Ok(server
         .workers(workers)

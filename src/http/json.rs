@@ -38,9 +38,17 @@ impl<T: RequestBody> FromRequest for Json<T> {
             let body = tokio::time::timeout(BODY_DEADLINE, read(payload, T::MAX_BYTES))
                 .await
                 .map_err(|late| ApiError::caused(ErrorCode::RequestTimeout, late))??;
-            serde_json::from_slice(&body).map(Self).map_err(|error| ApiError::caused(ErrorCode::InvalidJson, place_of(&error)))
+            decode(&body).map(Self)
         })
     }
+}
+
+/// Decodes an object. A decoder of a shape would take an array too, as the values of the fields in their order.
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ErrorCode::InvalidJson.into());
+    }
+    serde_json::from_slice(body).map_err(|error| ApiError::caused(ErrorCode::InvalidJson, place_of(&error)))
 }
 
 /// Refuses by the head what need not be read.

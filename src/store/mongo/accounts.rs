@@ -44,12 +44,7 @@ impl AccountStore for MongoStore {
 
     async fn find_credentials(&self, email: &EmailKey) -> Result<Option<Credentials>, StoreError> {
         let filter = doc! { "emailKey": email.as_str() };
-        let found = self
-            .connection
-            .read(|database| async move {
-                database.collection::<CredentialsDocument>(USERS).find_one(filter).projection(doc! { "passwordHash": 1 }).await
-            })
-            .await?;
+        let found: Option<CredentialsDocument> = self.find_one(USERS, filter, doc! { "passwordHash": 1 }).await?;
         Ok(found.map(|found| Credentials { user: user_id(found.id), password_hash: PasswordHash::new(found.password_hash) }))
     }
 
@@ -77,10 +72,7 @@ impl AccountStore for MongoStore {
         let id = session_key(key.session);
         let filter = doc! { "_id": user_key(key.user), "sessions.id": id.clone() };
         let projection = doc! { "_id": 0, "sessions": { "$elemMatch": { "id": id } } };
-        let found = self
-            .connection
-            .read(|database| async move { database.collection::<SessionsDocument>(USERS).find_one(filter).projection(projection).await })
-            .await?;
+        let found: Option<SessionsDocument> = self.find_one(USERS, filter, projection).await?;
         let session = found.and_then(|found| found.sessions.into_iter().next()).map(SessionDocument::into_session);
         Ok(session.transpose().map_err(StoreError::broken)?.map(|session| Authenticated { session, record: () }))
     }
@@ -131,7 +123,8 @@ impl MongoStore {
         self.connection
             .write(|database| async move {
                 let users = database.collection::<ProfileDocument>(USERS);
-                users.find_one_and_update(filter, update).return_document(ReturnDocument::After).projection(projection).await
+                let update = users.find_one_and_update(filter, update).return_document(ReturnDocument::After);
+                update.projection(projection).await
             })
             .await
     }

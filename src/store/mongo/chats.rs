@@ -9,8 +9,8 @@
 //! repetition of its send.
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt as _;
 use mongodb::bson::{Binary, DateTime, Document, doc};
+use mongodb::options::{FindOptions, ReadConcern};
 use serde::Deserialize;
 
 use super::MongoStore;
@@ -44,26 +44,16 @@ struct LastMessage {
 #[async_trait]
 impl ChatStore for MongoStore {
     async fn list_chat_ids(&self, user: UserId, limit: usize) -> Result<Vec<ChatId>, StoreError> {
-        let (limit, batch) = limits(limit)?;
-        let filter = doc! { "members": user_key(user) };
-        let keys: Vec<ChatKeyDocument> = self
-            .connection
-            .read(|database| async move {
-                let chats = database.collection::<ChatKeyDocument>(CHATS);
-                let find = chats.find(filter).sort(doc! { "lastMessage.sentAt": -1, "_id": -1 }).projection(doc! { "_id": 1 });
-                find.limit(limit).batch_size(batch).await?.try_collect().await
-            })
-            .await?;
+        let mut options = page(doc! { "lastMessage.sentAt": -1, "_id": -1 }, limit)?;
+        options.projection = Some(doc! { "_id": 1 });
+        let keys: Vec<ChatKeyDocument> = self.find(CHATS, doc! { "members": user_key(user) }, options).await?;
         keys.iter().map(|key| chat_id(&key.id).ok_or_else(|| StoreError::broken("a chat has an impossible key"))).collect()
     }
 
     async fn find_chat_head(&self, chat: ChatId) -> Result<Option<ChatHead>, StoreError> {
         let filter = doc! { "_id": chat_key(chat) };
         let projection = doc! { "_id": 0, "lastMessage.seq": 1, "lastMessage.sentAt": 1 };
-        let head = self
-            .connection
-            .read(|database| async move { database.collection::<HeadDocument>(CHATS).find_one(filter).projection(projection).await })
-            .await?;
+        let head: Option<HeadDocument> = self.find_one(CHATS, filter, projection).await?;
         head.map(|HeadDocument { last_message: last }| {
             let last_seq = u64::try_from(last.seq).map_err(StoreError::broken)?;
             Ok(ChatHead { last_seq, last_sent_at: time(last.sent_at) })
@@ -87,21 +77,22 @@ impl ChatStore for MongoStore {
             Window::After(seq) => (seq, u64::MAX, 1),
         };
         let range = doc! { "_id": { "$gt": message_key(chat, above), "$lt": message_key(chat, below) } };
-        let mut page = self.find_messages(range, doc! { "_id": direction }, limit).await?;
+        let mut messages = self.find_messages(range, page(doc! { "_id": direction }, limit)?).await?;
         if direction < 0 {
-            page.reverse();
+            messages.reverse();
         }
-        Ok(page)
+        Ok(messages)
     }
 
     async fn list_messages(&self, user: UserId, before: Option<&MessageCursor>, limit: usize) -> Result<Vec<Message>, StoreError> {
         // Each walks one index; of either the newest may be needed, so each gives a whole page.
-        let walk = |side: &str| self.find_messages(behind(side, user, before), doc! { "sentAt": -1, "_id": -1 }, limit);
-        let (mut page, received) = futures_util::try_join!(walk("sender"), walk("recipient"))?;
-        page.extend(received);
-        page.sort_unstable_by_key(|message| std::cmp::Reverse(MessageCursor::of(message)));
-        page.truncate(limit);
-        Ok(page)
+        let options = page(doc! { "sentAt": -1, "_id": -1 }, limit)?;
+        let walk = |side: &str| self.find_messages(behind(side, user, before), options.clone());
+        let (mut messages, received) = futures_util::try_join!(walk("sender"), walk("recipient"))?;
+        messages.extend(received);
+        messages.sort_unstable_by_key(|message| std::cmp::Reverse(MessageCursor::of(message)));
+        messages.truncate(limit);
+        Ok(messages)
     }
 }
 
@@ -178,23 +169,21 @@ impl MongoStore {
     async fn find_repeated(&self, message: &NewMessage) -> Result<Option<Message>, StoreError> {
         let Some(client_id) = &message.client_id else { return Ok(None) };
         let filter = doc! { "_id.chat": chat_key(message.chat), "sender": user_key(message.sender), "clientId": client_id.as_str() };
-        Ok(self.find_messages(filter, doc! {}, 1).await?.pop())
+        Ok(self.find_messages(filter, page(doc! {}, 1)?).await?.pop())
     }
 
+    /// The end of a chat, with what the majority may not have yet: a message put after it is acknowledged only when the
+    /// majority has both.
     async fn find_last(&self, chat: ChatId) -> Result<Option<ChatHead>, StoreError> {
-        let newest = self.list_chat_messages(chat, Window::Newest, 1).await?;
-        Ok(newest.first().map(|last| ChatHead { last_seq: last.seq, last_sent_at: last.sent_at }))
+        let range = doc! { "_id": { "$gt": message_key(chat, 0), "$lt": message_key(chat, u64::MAX) } };
+        let mut options = page(doc! { "_id": -1 }, 1)?;
+        options.read_concern = Some(ReadConcern::local());
+        let last = self.find_messages(range, options).await?.pop();
+        Ok(last.map(|last| ChatHead { last_seq: last.seq, last_sent_at: last.sent_at }))
     }
 
-    async fn find_messages(&self, filter: Document, sort: Document, limit: usize) -> Result<Vec<Message>, StoreError> {
-        let (limit, batch) = limits(limit)?;
-        let documents: Vec<MessageDocument> = self
-            .connection
-            .read(|database| async move {
-                let messages = database.collection::<MessageDocument>(MESSAGES);
-                messages.find(filter).sort(sort).limit(limit).batch_size(batch).await?.try_collect().await
-            })
-            .await?;
+    async fn find_messages(&self, filter: Document, options: FindOptions) -> Result<Vec<Message>, StoreError> {
+        let documents: Vec<MessageDocument> = self.find(MESSAGES, filter, options).await?;
         documents.into_iter().map(|document| document.into_message().map_err(StoreError::broken)).collect()
     }
 }
@@ -221,8 +210,8 @@ fn behind(side: &str, user: UserId, before: Option<&MessageCursor>) -> Document 
     filter
 }
 
-/// A limit as the driver takes it, twice: one batch holds the whole page, so that it is one operation.
-fn limits(limit: usize) -> Result<(i64, u32), StoreError> {
+/// At most `limit` documents in one batch, so that the page is one operation.
+fn page(sort: Document, limit: usize) -> Result<FindOptions, StoreError> {
     let batch = u32::try_from(limit).map_err(StoreError::broken)?;
-    Ok((i64::from(batch), batch))
+    Ok(FindOptions::builder().sort(sort).limit(i64::from(batch)).batch_size(batch).build())
 }

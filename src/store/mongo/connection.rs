@@ -25,7 +25,7 @@ const DEFAULT_DATABASE: &str = "chat";
 const POOL: u32 = 32;
 /// How long an operation may wait for its turn, and for its answer.
 const WAIT: Duration = Duration::from_secs(1);
-const DEADLINE: Duration = Duration::from_secs(3);
+pub(super) const DEADLINE: Duration = Duration::from_secs(3);
 /// Shorter than the deadline, so that "no server" is told as such.
 const SELECTION: Duration = Duration::from_millis(2_500);
 /// How long the majority may take to acknowledge a write.
@@ -33,6 +33,8 @@ const MAJORITY_WAIT: Duration = Duration::from_secs(5);
 /// Pauses between attempts to establish the connection, from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often the indexes are looked after while all is well: one may be dropped, or the database with them.
+const WATCH_INTERVAL: Duration = Duration::from_secs(15);
 /// How long a closing store waits for operations under way.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
@@ -143,21 +145,23 @@ impl Connection {
     }
 }
 
-/// Connects and makes the indexes, as often as it takes; ends when the store is ready or closed.
-pub(super) async fn establish(connection: Arc<Connection>, uri: String, observer: Option<EventHandler<CommandEvent>>) {
+/// Connects and makes the indexes, as often as it takes, and looks after them until the store is closed.
+pub(super) async fn keep(connection: Arc<Connection>, uri: String, observer: Option<EventHandler<CommandEvent>>) {
     let mut pause = FIRST_PAUSE;
-    let mut told = false;
     while !connection.permits.is_closed() {
-        let error = match attempt(&connection, &uri, observer.clone()).await {
-            Ok(()) => return,
-            Err(error) => error,
-        };
-        if !told {
-            log::warn!(event = "store_unreachable", error = logging::causes(&error); "the database is not ready; trying on");
-            told = true;
+        match attempt(&connection, &uri, observer.clone()).await {
+            Ok(()) => {
+                pause = FIRST_PAUSE;
+                tokio::time::sleep(WATCH_INTERVAL).await;
+            }
+            Err(error) => {
+                if pause == FIRST_PAUSE {
+                    log::warn!(event = "store_unreachable", error = logging::causes(&error); "the database does not answer; trying on");
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -24,12 +24,14 @@ pub(super) fn classify_read(error: Error) -> StoreError {
 pub(super) fn classify_write(error: Error) -> StoreError {
     match error.kind.as_ref() {
         ErrorKind::ServerSelection { .. }
-        | ErrorKind::ConnectionPoolCleared { .. }
         | ErrorKind::DnsResolve { .. }
         | ErrorKind::Authentication { .. }
         | ErrorKind::InvalidTlsConfig { .. }
         | ErrorKind::Shutdown => StoreError::unavailable(error),
-        ErrorKind::Io(_) | ErrorKind::Write(WriteFailure::WriteConcernError(_)) => StoreError::outcome_unknown(error),
+        // A pool is also cleared under operations that wait for their answer.
+        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::Write(WriteFailure::WriteConcernError(_)) => {
+            StoreError::outcome_unknown(error)
+        }
         _ => match code(&error) {
             Some(OUT_OF_DISK_SPACE) => StoreError::Full(error.into()),
             Some(code) if TRANSIENT_CODES.contains(&code) => StoreError::outcome_unknown(error),

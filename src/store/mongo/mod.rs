@@ -10,6 +10,7 @@ mod connection;
 mod documents;
 mod failure;
 mod indexes;
+mod reads;
 mod turns;
 mod users;
 
@@ -53,7 +54,7 @@ impl MongoStore {
         // The driver's message may quote the string, which holds a password.
         ConnectionString::parse(uri).map_err(|_quotes_the_uri| ConnectError)?;
         let connection = Arc::new(Connection::default());
-        tokio::spawn(connection::establish(Arc::clone(&connection), uri.to_owned(), observer));
+        tokio::spawn(connection::keep(Arc::clone(&connection), uri.to_owned(), observer));
         Ok(Self { connection, turns: Arc::default() })
     }
 }

@@ -1,9 +1,8 @@
 //! Profiles and friends in MongoDB.
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, Uuid, doc};
-use mongodb::options::ReturnDocument;
+use mongodb::options::{FindOptions, ReturnDocument};
 use serde::Deserialize;
 
 use super::MongoStore;
@@ -38,10 +37,7 @@ impl UserStore for MongoStore {
         let filter = doc! { "_id": user_key(key.user), "sessions.id": id.clone() };
         let mut projection = profile_fields();
         projection.insert("sessions", doc! { "$elemMatch": { "id": id } });
-        let found = self
-            .connection
-            .read(|database| async move { database.collection::<ProfileDocument>(USERS).find_one(filter).projection(projection).await })
-            .await?;
+        let found: Option<ProfileDocument> = self.find_one(USERS, filter, projection).await?;
         let Some(mut found) = found else { return Ok(None) };
         let Some(session) = found.sessions.pop() else { return Ok(None) };
         let session = session.into_session().map_err(StoreError::broken)?;
@@ -57,12 +53,8 @@ impl UserStore for MongoStore {
             "friends": { "$elemMatch": { "id": caller } },
             "blocks": { "$elemMatch": { "$eq": caller } },
         };
-        let mut people: Vec<PersonDocument> = self
-            .connection
-            .read(|database| async move {
-                database.collection::<PersonDocument>(USERS).find(filter).projection(projection).await?.try_collect().await
-            })
-            .await?;
+        let options = FindOptions::builder().projection(projection).build();
+        let mut people: Vec<PersonDocument> = self.find(USERS, filter, options).await?;
         let record = people.iter().find(|person| person.id == peer).map(PersonDocument::as_peer).transpose()?;
         let caller = people.iter_mut().find(|person| person.id == caller);
         let session = caller.and_then(|caller| caller.sessions.pop()).map(SessionDocument::into_session);
@@ -98,7 +90,7 @@ impl UserStore for MongoStore {
         if self.update_user(filter, update).await? {
             return Ok(FriendAddition::Added);
         }
-        let is_friend = self.exists(doc! { "_id": user, "friends.id": friend }).await?;
+        let is_friend = self.exists(USERS, doc! { "_id": user, "friends.id": friend }).await?;
         Ok(if is_friend { FriendAddition::AlreadyFriend } else { FriendAddition::LimitReached })
     }
 
@@ -127,14 +119,6 @@ impl MongoStore {
             .await?;
         Ok(result.modified_count > 0)
     }
-
-    async fn exists(&self, filter: Document) -> Result<bool, StoreError> {
-        let found = self
-            .connection
-            .read(|database| async move { database.collection::<Document>(USERS).find_one(filter).projection(doc! { "_id": 1 }).await })
-            .await?;
-        Ok(found.is_some())
-    }
 }
 
 /// Whether somebody other than `owner` has a user name.
@@ -143,7 +127,7 @@ pub(super) async fn is_username_taken(store: &MongoStore, name: &UsernameKey, ow
     if let Some(owner) = owner {
         filter.insert("_id", doc! { "$ne": user_key(owner) });
     }
-    store.exists(filter).await
+    store.exists(USERS, filter).await
 }
 
 /// The fields that change, as expressions over the document before the change; text is marked as such, lest a `$` in it
