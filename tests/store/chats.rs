@@ -157,7 +157,7 @@ async fn any_walk_through_a_chat_gives_each_message_once(context: Arc<Context>) 
         }
     };
     tokio::task::block_in_place(|| {
-        let mut runner = TestRunner::new(Config::with_cases(12));
+        let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(12) });
         let walked = runner.run(&(1..30_usize, proptest::bool::ANY), |(limit, forward)| {
             proptest::prop_assert_eq!(walk(limit, forward), (1..=COUNT).collect::<Vec<_>>());
             Ok(())
