@@ -1,0 +1,60 @@
+//! Clients vanish in the middle of a request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::client::{Client, Person};
+use crate::{Context, eventually, tests};
+
+tests!(Context: clients_that_vanish_leave_nothing_half_done);
+
+const VANISHING: usize = 200;
+
+async fn clients_that_vanish_leave_nothing_half_done(context: Arc<Context>) {
+    let site = context.site();
+    let server = site.start();
+    let client = Client::new(server.url());
+    let (ann, bob) = (Person::register(&client).await, Person::register(&client).await);
+    let address = server.url().trim_start_matches("http://").to_owned();
+    for number in 0..VANISHING {
+        let body = json!({ "recipientId": bob.id, "message": format!("message {number}") }).to_string();
+        let request = format!(
+            "POST /api/chat/send HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            ann.token,
+            body.len(),
+        );
+        let mut connection = TcpStream::connect(&address).await.expect("a connection");
+        // Every third is cut short; the others are whole, and their sender is gone before the answer.
+        let sent = if number % 3 == 0 { request.len() - 5 } else { request.len() };
+        connection.write_all(&request.as_bytes()[..sent]).await.expect("sent");
+    }
+    eventually("the server is idle and serves", Duration::from_secs(10), || async {
+        let before = seqs(&ann, &bob).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        seqs(&ann, &bob).await == before
+    })
+    .await;
+    let seqs = seqs(&ann, &bob).await;
+    assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "the numbers have no gap: {seqs:?}");
+    assert!(seqs.len() <= VANISHING - VANISHING.div_ceil(3), "what was cut short is not sent");
+    let last = ann.send(&bob, "the last").await.ok();
+    assert_eq!(last["seq"], seqs.len() as u64 + 1);
+    drop(server);
+    site.clear().await;
+}
+
+async fn seqs(ann: &Person, bob: &Person) -> Vec<u64> {
+    let mut seqs: Vec<u64> = Vec::new();
+    loop {
+        let after = seqs.last().copied().unwrap_or(0);
+        let page = ann.messages(&format!("?with={}&after={after}&limit=100", bob.id)).await;
+        if page.is_empty() {
+            return seqs;
+        }
+        seqs.extend(page.iter().map(|message| message["seq"].as_u64().expect("a number")));
+    }
+}
