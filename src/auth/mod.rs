@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::domain::{Session, SessionId, Timestamp, UserId};
 use crate::http::{ApiError, Endpoint, ErrorCode, OwnUser};
-use crate::identity::{HashingError, PasswordRefusal, Tokens};
+use crate::identity::{HashingError, Tokens};
 
 /// What the service offers.
 #[must_use]
@@ -68,10 +68,7 @@ impl From<HashingError> for ApiError {
     fn from(error: HashingError) -> Self {
         match error {
             HashingError::Overloaded => ErrorCode::Overloaded.into(),
-            HashingError::Refused(refusal @ PasswordRefusal::TooShort(_)) => Self::field("password", refusal.to_string()),
-            HashingError::Refused(refusal @ PasswordRefusal::TooCommon) => {
-                Self { code: ErrorCode::PasswordTooCommon, ..Self::field("password", refusal.to_string()) }
-            }
+            HashingError::TooCommon => Self { code: ErrorCode::PasswordTooCommon, ..Self::field("password", error.to_string()) },
             HashingError::Failed(cause) => Self::caused(ErrorCode::Internal, cause),
         }
     }

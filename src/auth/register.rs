@@ -25,14 +25,12 @@ struct Registration {
     password: Password,
 }
 
-impl TryFrom<RegisterBody> for Registration {
-    type Error = ApiError;
-
-    fn try_from(body: RegisterBody) -> Result<Self, ApiError> {
+impl Registration {
+    fn read(body: RegisterBody, passwords: &PasswordHasher) -> Result<Self, ApiError> {
         let mut fields = Fields::new();
         let username = fields.required("username", body.username, |text| Username::parse(&text));
         let email = fields.required("email", body.email, |text| Email::parse(&text));
-        let password = fields.required("password", body.password, |text| Password::parse(&text));
+        let password = fields.required("password", body.password, |text| passwords.read_new(&text));
         fields.finish_with(|| Some(Self { username: username?, email: email?, password: password? }))
     }
 }
@@ -45,7 +43,7 @@ pub(super) async fn register(
     clock: web::Data<Clock>,
     Json(body): Json<RegisterBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let Registration { username, email, password } = body.try_into()?;
+    let Registration { username, email, password } = Registration::read(body, &passwords)?;
     let personal = vec![username.as_str().to_owned(), email.local_part().to_owned()];
     let password_hash = passwords.hash(password, personal).await?;
     let now = clock.now();

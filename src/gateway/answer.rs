@@ -154,7 +154,7 @@ fn render(error: &ApiError, request_id: &str, set_before: &HeaderMap) -> HttpRes
     if let Some(allow) = &error.allow {
         answer.insert_header((ALLOW, allow.as_str()));
     }
-    if error.code == ErrorCode::Unauthorized {
+    if error.code.status() == StatusCode::UNAUTHORIZED {
         let hint = if error.token_sent { ", error=\"invalid_token\"" } else { "" };
         answer.insert_header((WWW_AUTHENTICATE, format!("Bearer realm=\"chat\"{hint}")));
     }

@@ -10,6 +10,5 @@ mod tokens;
 
 pub use bearer::{Bearer, Caller, require_bearer};
 pub use password_hasher::{HashingError, PasswordCost, PasswordHasher, Verification};
-pub use password_strength::PasswordRefusal;
 pub use signing_key::load_or_make_key;
 pub use tokens::Tokens;

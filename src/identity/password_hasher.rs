@@ -8,9 +8,8 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::PasswordRefusal;
-use super::password_strength::judge;
-use crate::domain::{Password, PasswordHash};
+use super::password_strength::is_guessable;
+use crate::domain::{Invalid, Password, PasswordHash};
 
 /// Hashes that may wait for a core; further ones are refused.
 const MAX_WAITING: usize = 64;
@@ -47,8 +46,8 @@ pub enum HashingError {
     #[error("too many password hashes are waiting")]
     Overloaded,
     /// The password may not be set.
-    #[error(transparent)]
-    Refused(#[from] PasswordRefusal),
+    #[error("is too easy to guess; use several unrelated words")]
+    TooCommon,
     /// The hash function or the system's generator failed.
     #[error("hashing a password failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -89,14 +88,19 @@ impl PasswordHasher {
         })
     }
 
+    /// Reads a password that is to be set: [`Password::parse`] and the shortest length.
+    pub fn read_new(&self, text: &str) -> Result<Password, Invalid> {
+        let password = Password::parse(text)?;
+        if password.expose().chars().count() < self.min_chars {
+            return Err(Invalid(format!("must be at least {} characters", self.min_chars)));
+        }
+        Ok(password)
+    }
+
     /// Hashes a password that is to be set; refuses a guessable one. `personal` are words that an attacker knows.
     pub async fn hash(&self, password: Password, personal: Vec<String>) -> Result<PasswordHash, HashingError> {
         let this = self.clone();
-        self.run(move || {
-            judge(&password, this.min_chars, &personal)?;
-            this.hash_now(&password)
-        })
-        .await?
+        self.run(move || if is_guessable(&password, &personal) { Err(HashingError::TooCommon) } else { this.hash_now(&password) }).await?
     }
 
     /// Checks a password against the stored hash, or against the dummy when there is none. Costs one hash either way.
@@ -197,6 +201,13 @@ mod tests {
 
     async fn hash_of(hasher: &PasswordHasher, text: &str) -> PasswordHash {
         hasher.hash(password(text), Vec::new()).await.expect("a hash")
+    }
+
+    #[test]
+    fn a_new_password_has_enough_characters_not_bytes() {
+        let hasher = hasher(PasswordCost::LOWEST);
+        assert!(hasher.read_new("ж7#Qю2я").is_err());
+        assert!(hasher.read_new("ж7#Qю2яя").is_ok());
     }
 
     #[tokio::test]
