@@ -1,19 +1,28 @@
 //! What a test gets: a server to talk to, and the means to start another one like it.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use functions_host::{FunctionsHost, HostOptions};
 use tempfile::TempDir;
 
 use crate::client::{Client, Person};
 use crate::support::mongodb::TestDatabase;
-use crate::support::server::{Environment, Server};
+use crate::support::server::{EXECUTABLE, Environment, Server};
 
 /// The ways in which a test talks to the program itself.
 pub const ALONE: &[&str] = &["sqlite", "mongodb"];
 
+/// What the tests talk to.
+enum Target {
+    Program(Server),
+    Host(FunctionsHost),
+}
+
 /// One way to run the tests.
 pub struct Context {
-    server: Server,
+    target: Target,
     client: Client,
     environment: Environment,
     _folder: TempDir,
@@ -35,7 +44,25 @@ impl Context {
     fn start(environment: Environment, database: Option<TestDatabase>) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let server = Server::start(&environment, folder.path())?;
-        Ok(Self { client: Client::new(server.url()), server, environment, _folder: folder, database })
+        Ok(Self { client: Client::new(server.url()), target: Target::Program(server), environment, _folder: folder, database })
+    }
+
+    /// The program behind the Functions host stand-in, as `func start` runs it: the repository's own host.json, function
+    /// folders and local settings, with the embedded store.
+    pub async fn behind_the_host() -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let data = folder.path().join("data").to_string_lossy().into_owned();
+        let environment = Environment::new().with("DATA_DIR", data).without("APP_ENV").without("LISTEN");
+        let options = HostOptions {
+            environment: environment.variables().to_vec(),
+            executable: Some(EXECUTABLE.into()),
+            ..HostOptions::new(Path::new(env!("CARGO_MANIFEST_DIR")))
+        };
+        let host = FunctionsHost::start(options).await.map_err(|error| error.to_string())?;
+        if !host.ready(Duration::from_secs(30)).await {
+            return Err(format!("the handler did not become ready: {:?}", host.handler_log()));
+        }
+        Ok(Self { client: Client::new(&host.url()), target: Target::Host(host), environment, _folder: folder, database: None })
     }
 
     /// Somebody without an account.
@@ -54,13 +81,19 @@ impl Context {
     }
 
     /// Where the server listens.
-    pub fn url(&self) -> &str {
-        self.server.url()
+    pub fn url(&self) -> String {
+        match &self.target {
+            Target::Program(server) => server.url().to_owned(),
+            Target::Host(host) => host.url(),
+        }
     }
 
     /// What the server has logged.
     pub fn log(&self) -> Vec<String> {
-        self.server.log()
+        match &self.target {
+            Target::Program(server) => server.log(),
+            Target::Host(host) => host.handler_log().into_iter().map(|line| line.text).collect(),
+        }
     }
 
     /// The settings of the server, for one of the test's own that differs in some. With MongoDB the two share the database,
@@ -70,7 +103,9 @@ impl Context {
     }
 
     pub async fn tear_down(self: Arc<Self>) {
-        self.server.kill();
+        if let Target::Program(server) = &self.target {
+            server.kill();
+        }
         if let Some(database) = &self.database {
             database.drop_database().await;
         }

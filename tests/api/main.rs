@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let ways = vec![
         Way { name: "sqlite", context: Context::on_sqlite().map(Arc::new) },
         Way { name: "mongodb", context: Context::on_mongodb().map(Arc::new) },
+        Way { name: "host", context: runtime.block_on(Context::behind_the_host()).map(Arc::new) },
     ];
     let tests = [original_client::TESTS];
     harness::run(&runtime, ways, &tests, Context::tear_down)
