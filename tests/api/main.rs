@@ -5,9 +5,14 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
 
+mod chat_idempotency;
+mod chat_messages;
+mod chat_send;
 mod client;
 mod context;
+mod login;
 mod original_client;
+mod register;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -24,6 +29,6 @@ fn main() -> ExitCode {
         Way { name: "mongodb", context: Context::on_mongodb().map(Arc::new) },
         Way { name: "host", context: runtime.block_on(Context::behind_the_host()).map(Arc::new) },
     ];
-    let tests = [original_client::TESTS];
+    let tests = [original_client::TESTS, register::TESTS, login::TESTS, chat_send::TESTS, chat_idempotency::TESTS, chat_messages::TESTS];
     harness::run(&runtime, ways, &tests, Context::tear_down)
 }
