@@ -5,16 +5,20 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
 
+mod authorization;
 mod chat_idempotency;
 mod chat_messages;
 mod chat_send;
 mod client;
 mod context;
+mod friends;
 mod login;
 mod original_client;
+mod profile;
 mod register;
 #[path = "../support/mod.rs"]
 mod support;
+mod token_rules;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,6 +33,17 @@ fn main() -> ExitCode {
         Way { name: "mongodb", context: Context::on_mongodb().map(Arc::new) },
         Way { name: "host", context: runtime.block_on(Context::behind_the_host()).map(Arc::new) },
     ];
-    let tests = [original_client::TESTS, register::TESTS, login::TESTS, chat_send::TESTS, chat_idempotency::TESTS, chat_messages::TESTS];
+    let tests = [
+        original_client::TESTS,
+        register::TESTS,
+        login::TESTS,
+        profile::TESTS,
+        friends::TESTS,
+        chat_send::TESTS,
+        chat_idempotency::TESTS,
+        chat_messages::TESTS,
+        authorization::TESTS,
+        token_rules::TESTS,
+    ];
     harness::run(&runtime, ways, &tests, Context::tear_down)
 }
