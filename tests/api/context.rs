@@ -80,6 +80,11 @@ impl Context {
         futures_util::join!(self.person(), self.person())
     }
 
+    /// Whether nothing stands between the client and the program.
+    pub fn is_alone(&self) -> bool {
+        matches!(self.target, Target::Program(_))
+    }
+
     /// Where the server listens.
     pub fn url(&self) -> String {
         match &self.target {

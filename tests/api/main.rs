@@ -12,10 +12,16 @@ mod chat_send;
 mod client;
 mod context;
 mod friends;
+mod gateway;
+mod json_bodies;
+mod limits;
 mod login;
 mod original_client;
+mod passwords;
+mod privacy;
 mod profile;
 mod register;
+mod settings;
 #[path = "../support/mod.rs"]
 mod support;
 mod token_rules;
@@ -44,6 +50,12 @@ fn main() -> ExitCode {
         chat_messages::TESTS,
         authorization::TESTS,
         token_rules::TESTS,
+        gateway::TESTS,
+        json_bodies::TESTS,
+        limits::TESTS,
+        passwords::TESTS,
+        privacy::TESTS,
+        settings::TESTS,
     ];
     harness::run(&runtime, ways, &tests, Context::tear_down)
 }

@@ -1,0 +1,144 @@
+//! How a process is told what to do, and how it refuses what it is told.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use chat_functions::settings::VARIABLES;
+
+use crate::client::{Client, Person};
+use crate::context::Context;
+use crate::support::server::{Environment, JWT_SECRET, Server, run_to_end};
+use crate::tests;
+
+/// Settings do not depend on the store of the way.
+const ONCE: &[&str] = &["sqlite"];
+
+tests!(Context:
+    mistakes_are_told_all_at_once_without_their_values in ONCE,
+    production_refuses_to_start_with_what_is_missing in ONCE,
+    a_dot_env_file_fills_what_the_environment_lacks in ONCE,
+    help_lists_every_setting in ONCE,
+    the_data_belongs_to_its_owner_only in ONCE,
+    a_made_key_is_kept_and_not_shown in ONCE,
+    a_taken_address_is_told in ONCE,
+    a_laptop_needs_no_settings in ONCE,
+);
+
+fn run(environment: &Environment, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    run_to_end(environment, folder.path(), arguments)
+}
+
+/// The variables that an error output names, a line each.
+fn named(errors: &str) -> Vec<&str> {
+    let mut names: Vec<_> = errors.lines().map(|line| line.split(':').next().expect("a name")).collect();
+    names.sort_unstable();
+    names
+}
+
+async fn mistakes_are_told_all_at_once_without_their_values(_: Arc<Context>) {
+    let wrong = [
+        ("JWT_SECRET", "oops"),
+        ("MONGODB_URI", "oops://oops"),
+        ("LISTEN", "oops"),
+        ("PUBLIC_BASE_URL", "oops"),
+        ("SERVICES", "auth,oops"),
+        ("PASSWORD_MIN_CHARS", "7"),
+        ("ARGON2_MEMORY_KIB", "19455"),
+        ("ARGON2_PASSES", "oops"),
+        ("CORS_ORIGINS", "*"),
+        ("LOG_FORMAT", "oops"),
+    ];
+    let environment = wrong.iter().fold(Environment::new(), |environment, (name, value)| environment.with(name, *value));
+    let (code, output, errors) = run(&environment, &[]);
+    assert_eq!((code, output.as_str()), (Some(78), ""), "{errors}");
+    let mut names = wrong.map(|(name, _)| name);
+    names.sort_unstable();
+    assert_eq!(named(&errors), names);
+    assert!(!errors.contains("oops"), "{errors}");
+}
+
+async fn production_refuses_to_start_with_what_is_missing(_: Arc<Context>) {
+    let bare = Environment::new().without("APP_ENV").without("JWT_SECRET");
+    let cases = [
+        (bare.clone().with("APP_ENV", "production"), vec!["JWT_SECRET", "MONGODB_URI", "PUBLIC_BASE_URL"]),
+        (bare.clone().with("LISTEN", "0.0.0.0:0"), vec!["JWT_SECRET", "MONGODB_URI", "PUBLIC_BASE_URL"]),
+        (bare.clone().with("FUNCTIONS_CUSTOMHANDLER_PORT", "0"), vec!["JWT_SECRET", "MONGODB_URI", "PUBLIC_BASE_URL"]),
+        (Environment::new().with("WEBSITE_INSTANCE_ID", "x").with("DATA_DIR", "data"), vec!["APP_ENV", "MONGODB_URI", "PUBLIC_BASE_URL"]),
+    ];
+    for (environment, expected) in cases {
+        let (code, _, errors) = run(&environment, &[]);
+        assert_eq!((code, named(&errors)), (Some(78), expected), "{errors}");
+    }
+}
+
+async fn a_dot_env_file_fills_what_the_environment_lacks(_: Arc<Context>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(".env"), "SERVICES=auth\nLOG_FORMAT=text\n# a comment\n").expect("written");
+    let server = Server::start(&Environment::new(), folder.path()).expect("the environment's LOG_FORMAT wins");
+    let ann = Person::register(&Client::new(server.url())).await;
+    ann.get("/api/users/profile").await.fails(404, "not_found");
+}
+
+async fn help_lists_every_setting(_: Arc<Context>) {
+    let (code, output, _) = run(&Environment::default(), &["--help"]);
+    assert_eq!(code, Some(0));
+    for variable in VARIABLES {
+        assert!(output.contains(variable.name) && output.contains(variable.meaning), "{}", variable.name);
+    }
+    let (code, output, _) = run(&Environment::default(), &["--version"]);
+    assert_eq!((code, output.trim()), (Some(0), concat!("chat-functions ", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(run(&Environment::default(), &["--oops"]).0, Some(64));
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
+}
+
+async fn the_data_belongs_to_its_owner_only(_: Arc<Context>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&Environment::new().without("JWT_SECRET"), folder.path()).expect("a server");
+    Person::register(&Client::new(server.url())).await;
+    let data = folder.path().join("data");
+    assert_eq!(mode(&data), 0o700);
+    let files: Vec<_> = std::fs::read_dir(&data).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+async fn a_made_key_is_kept_and_not_shown(_: Arc<Context>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let environment = Environment::new().without("JWT_SECRET");
+    let first = Server::start(&environment, folder.path()).expect("a server");
+    let ann = Person::register(&Client::new(first.url())).await;
+    let log = first.log().join("\n");
+    first.kill();
+    let second = Server::start(&environment, folder.path()).expect("a server");
+    ann.at(&Client::new(second.url())).profile().await;
+    let entries = std::fs::read_dir(folder.path().join("data")).expect("a folder");
+    let contents = entries.filter_map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).ok());
+    for key in contents.filter(|content| content.len() >= 32) {
+        assert!(!log.contains(key.trim()), "the key stands in the log");
+    }
+}
+
+async fn a_taken_address_is_told(context: Arc<Context>) {
+    let taken = context.url().trim_start_matches("http://").to_owned();
+    let (code, output, _) = run(&Environment::new().with("LISTEN", taken.as_str()), &[]);
+    assert_eq!(code, Some(1));
+    assert!(output.contains(&format!("cannot listen on {taken}")), "{output}");
+}
+
+async fn a_laptop_needs_no_settings(_: Arc<Context>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The format and the port are the test's means to find it.
+    let environment = Environment::default().with("LISTEN", "127.0.0.1:0").with("LOG_FORMAT", "json");
+    let server = Server::start(&environment, folder.path()).expect("a server");
+    Person::register(&Client::new(server.url())).await.profile().await;
+    let log = server.log().join("\n");
+    assert!(log.contains("try: curl ") && log.contains(server.url()), "{log}");
+    assert!(!log.contains(JWT_SECRET));
+}
