@@ -5,8 +5,10 @@
 //! dropped and counted.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use env_logger::{Builder, Target};
 use log::kv::{Error as KvError, Key, Value, VisitSource};
@@ -21,6 +23,11 @@ const MAX_LINE_BYTES: usize = 8 * 1024;
 /// Lines that may wait for the reader of standard output.
 const MAX_WAITING_LINES: usize = 4_096;
 
+/// How long the end of the process waits for the last lines; a reader that stopped must not stop the process too.
+const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The way to the writing thread, once there is one.
+static QUEUE: OnceLock<SyncSender<Entry>> = OnceLock::new();
 /// Lines dropped because nobody read them.
 static DROPPED_LINES: AtomicU64 = AtomicU64::new(0);
 
@@ -28,8 +35,10 @@ static DROPPED_LINES: AtomicU64 = AtomicU64::new(0);
 pub fn start(format: LogFormat, filter: &str) {
     let (sender, receiver) = sync_channel(MAX_WAITING_LINES);
     let spawned = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&receiver));
-    let target: Box<dyn Write + Send> = if spawned.is_ok() { Box::new(Queue { sender }) } else { Box::new(io::stdout()) };
+    let target: Box<dyn Write + Send> =
+        if spawned.is_ok() { Box::new(Queue(QUEUE.get_or_init(|| sender).clone())) } else { Box::new(io::stdout()) };
     let clock = Clock::default();
+    let instance = format!("{:08x}", getrandom::u32().unwrap_or_else(|_no_random| std::process::id()));
     Builder::new()
         .filter_level(LevelFilter::Info)
         // What the framework says of its start-up we say ourselves.
@@ -38,7 +47,7 @@ pub fn start(format: LogFormat, filter: &str) {
         .target(Target::Pipe(target))
         .format(move |out, record| {
             let line = match format {
-                LogFormat::Json => json_line(&clock, record),
+                LogFormat::Json => json_line(&clock, &instance, record),
                 LogFormat::Text => text_line(&clock, record),
             };
             writeln!(out, "{line}")
@@ -52,7 +61,10 @@ pub fn start(format: LogFormat, filter: &str) {
 
 /// Waits until the lines written so far have reached standard output.
 pub fn flush() {
-    log::logger().flush();
+    let (done, is_done) = sync_channel(1);
+    if QUEUE.get().is_some_and(|queue| queue.try_send(Entry::Flushed(done)).is_ok()) {
+        let _in_time = is_done.recv_timeout(FLUSH_PATIENCE);
+    }
 }
 
 /// An error and what caused it, from the outside in.
@@ -72,24 +84,18 @@ enum Entry {
     Flushed(SyncSender<()>),
 }
 
-struct Queue {
-    sender: SyncSender<Entry>,
-}
+struct Queue(SyncSender<Entry>);
 
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(Entry::Line(line.to_vec())) {
+        if let Err(TrySendError::Full(_)) = self.0.try_send(Entry::Line(line.to_vec())) {
             DROPPED_LINES.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
 
+    /// Nothing to do: waiting for the reader is left to the end of the process.
     fn flush(&mut self) -> io::Result<()> {
-        let (sender, receiver) = sync_channel(1);
-        if self.sender.try_send(Entry::Flushed(sender)).is_ok() {
-            // A reader that stopped must not stop the process too.
-            let _timed_out = receiver.recv_timeout(std::time::Duration::from_millis(500));
-        }
         Ok(())
     }
 }
@@ -134,12 +140,13 @@ fn fields(record: &Record<'_>) -> Map<String, Json> {
     fields.0
 }
 
-fn json_line(clock: &Clock, record: &Record<'_>) -> String {
+fn json_line(clock: &Clock, instance: &str, record: &Record<'_>) -> String {
     let mut message = record.args().to_string();
     loop {
         let mut object = Map::new();
         object.insert("time".to_owned(), clock.now().to_string().into());
         object.insert("level".to_owned(), record.level().as_str().to_ascii_lowercase().into());
+        object.insert("instance".to_owned(), instance.into());
         object.insert("event".to_owned(), "message".into());
         object.extend(fields(record));
         object.insert("message".to_owned(), message.clone().into());
@@ -192,7 +199,7 @@ mod tests {
             let pairs = [("event", "test"), ("status", "ok\n")];
             let record = Record::builder().level(log::Level::Warn).args(arguments).key_values(&pairs).build();
             match format {
-                LogFormat::Json => json_line(&Clock::default(), &record),
+                LogFormat::Json => json_line(&Clock::default(), "0000abcd", &record),
                 LogFormat::Text => text_line(&Clock::default(), &record),
             }
         };

@@ -45,3 +45,40 @@ impl Drop for AbortOnDrop {
         self.0.abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, init_service, try_call_service};
+    use actix_web::{App, HttpResponse, web};
+
+    use super::*;
+
+    async fn panicking() -> HttpResponse {
+        panic!("as a bug would")
+    }
+
+    async fn hanging() -> HttpResponse {
+        std::future::pending().await
+    }
+
+    async fn status_of(request: TestRequest) -> StatusCode {
+        let app = App::new().wrap(from_fn(isolate)).route("/panic", web::get().to(panicking)).default_service(web::to(hanging));
+        let answered = try_call_service(&init_service(app).await, request.to_request()).await;
+        answered.map_or_else(|error| error.as_response_error().status_code(), |response| response.status())
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_the_end_of_its_request_only() {
+        assert_eq!(status_of(TestRequest::get().uri("/panic")).await, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[actix_web::test]
+    async fn a_request_that_takes_too_long_is_answered_for() {
+        tokio::time::pause();
+        for request in [TestRequest::get(), TestRequest::post()] {
+            assert_eq!(status_of(request).await, StatusCode::SERVICE_UNAVAILABLE);
+        }
+    }
+}

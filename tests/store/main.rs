@@ -8,6 +8,7 @@
 mod accounts;
 mod budget;
 mod chats;
+mod mongodb_only;
 mod people;
 mod races;
 #[path = "../support/mod.rs"]
@@ -86,6 +87,6 @@ fn main() -> ExitCode {
         Way { name: "sqlite", context: Ok(Arc::new(Context::sqlite())) },
         Way { name: "mongodb", context: runtime.block_on(Context::mongodb()).map(Arc::new) },
     ];
-    let tests = [accounts::TESTS, users::TESTS, chats::TESTS, races::TESTS, budget::TESTS];
+    let tests = [accounts::TESTS, users::TESTS, chats::TESTS, races::TESTS, budget::TESTS, mongodb_only::TESTS];
     harness::run(&runtime, ways, &tests, Context::tear_down)
 }
