@@ -90,33 +90,42 @@ fn check(query: &str, caller: UserId) -> Result<(Selection, usize), ApiError> {
         let limit = text.parse().ok().filter(|limit| (1..=MAX_PAGE_MESSAGES).contains(limit));
         limit.ok_or_else(|| format!("must be a number from 1 to {MAX_PAGE_MESSAGES}"))
     });
-    let (with, chat_id) = (query.take("with"), query.take("chatId"));
-    let (before, after) = (query.take("before"), query.take("after"));
-    if with.is_some() && chat_id.is_some() {
-        fields.wrong("chatId", "must not be given together with with");
-    }
-    if before.is_some() && after.is_some() {
-        fields.wrong("after", "must not be given together with before");
-    }
-    let in_one_chat = with.is_some() || chat_id.is_some();
-    let by_chat_id = chat_id.is_some();
-    let peer = fields.optional("with", with, |text| UserId::parse(&text).ok_or("is not the id of a user"));
-    let chat = fields.optional("chatId", chat_id, |text| ChatId::parse(&text).ok_or("is not the id of a chat"));
-    let selection = if in_one_chat {
-        let before = fields.optional("before", before, |text| parse_seq(&text)).map(Window::Before);
-        let after = fields.optional("after", after, |text| parse_seq(&text)).map(Window::After);
-        let window = before.or(after).unwrap_or(Window::Newest);
-        let chat = chat.or_else(|| peer.and_then(|peer| ChatId::between(caller, peer))).filter(|chat| chat.peer_of(caller).is_some());
-        chat.map_or(Selection::NoChat { by_chat_id }, |chat| Selection::OneChat { chat, window, by_chat_id })
-    } else {
-        if after.is_some() {
-            fields.wrong("after", "needs with or chatId");
-        }
-        let before = fields.optional("before", before, |text| cursor::decode(&text).ok_or("is not a nextBefore of this list"));
-        Selection::AllChats { before }
+    let selection = match (query.take("with"), query.take("chatId")) {
+        (None, None) => all_chats(&mut query, &mut fields),
+        (with, chat_id) => one_chat(with, chat_id, caller, &mut query, &mut fields),
     };
     fields.finish()?;
     Ok((selection, limit.unwrap_or(DEFAULT_PAGE_MESSAGES)))
+}
+
+fn all_chats(query: &mut Query, fields: &mut Fields) -> Selection {
+    if query.take("after").is_some() {
+        fields.wrong("after", "needs with or chatId");
+    }
+    let before = fields.optional("before", query.take("before"), |text| cursor::decode(&text).ok_or("is not a nextBefore of this list"));
+    Selection::AllChats { before }
+}
+
+fn one_chat(with: Option<String>, chat_id: Option<String>, caller: UserId, query: &mut Query, fields: &mut Fields) -> Selection {
+    if with.is_some() && chat_id.is_some() {
+        fields.wrong("chatId", "must not be given together with with");
+    }
+    let by_chat_id = chat_id.is_some();
+    let peer = fields.optional("with", with, |text| UserId::parse(&text).ok_or("is not the id of a user"));
+    let chat = fields.optional("chatId", chat_id, |text| ChatId::parse(&text).ok_or("is not the id of a chat"));
+    let window = window(query, fields);
+    let chat = chat.or_else(|| peer.and_then(|peer| ChatId::between(caller, peer))).filter(|chat| chat.peer_of(caller).is_some());
+    chat.map_or(Selection::NoChat { by_chat_id }, |chat| Selection::OneChat { chat, window, by_chat_id })
+}
+
+fn window(query: &mut Query, fields: &mut Fields) -> Window {
+    let (before, after) = (query.take("before"), query.take("after"));
+    if before.is_some() && after.is_some() {
+        fields.wrong("after", "must not be given together with before");
+    }
+    let before = fields.optional("before", before, |text| parse_seq(&text)).map(Window::Before);
+    let after = fields.optional("after", after, |text| parse_seq(&text)).map(Window::After);
+    before.or(after).unwrap_or(Window::Newest)
 }
 
 fn parse_seq(text: &str) -> Result<u64, &'static str> {

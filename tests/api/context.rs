@@ -31,19 +31,20 @@ pub struct Context {
 
 impl Context {
     /// The program alone, with the embedded store.
-    pub fn on_sqlite() -> Result<Self, String> {
-        Self::start(Environment::new(), None)
+    pub async fn on_sqlite() -> Result<Self, String> {
+        Self::start(Environment::new(), None).await
     }
 
     /// The program alone, with a database of its own on the MongoDB server of the test run.
-    pub fn on_mongodb() -> Result<Self, String> {
+    pub async fn on_mongodb() -> Result<Self, String> {
         let database = TestDatabase::new()?;
-        Self::start(Environment::new().with("MONGODB_URI", database.uri()), Some(database))
+        Self::start(Environment::new().with("MONGODB_URI", database.uri()), Some(database)).await
     }
 
-    fn start(environment: Environment, database: Option<TestDatabase>) -> Result<Self, String> {
+    async fn start(environment: Environment, database: Option<TestDatabase>) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let server = Server::start(&environment, folder.path())?;
+        server.ready().await?;
         Ok(Self { client: Client::new(server.url()), target: Target::Program(server), environment, _folder: folder, database })
     }
 

@@ -80,10 +80,8 @@ async fn a_logout_ends_its_session_and_no_other(context: Arc<Context>) {
 async fn a_logout_on_one_instance_is_seen_by_the_other(context: Arc<Context>) {
     let folder = tempfile::tempdir().expect("a folder");
     let other = Server::start(&context.environment(), folder.path()).expect("a second instance");
+    other.ready().await.expect("a store");
     let other_client = Client::new(other.url());
-    while other_client.get("/api/health").await.status != StatusCode::OK {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
     let ann = context.person().await;
     for _ in 0..10 {
         let here = ann.log_in_again().await;

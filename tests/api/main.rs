@@ -35,8 +35,8 @@ use support::harness::{self, Way};
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let ways = vec![
-        Way { name: "sqlite", context: Context::on_sqlite().map(Arc::new) },
-        Way { name: "mongodb", context: Context::on_mongodb().map(Arc::new) },
+        Way { name: "sqlite", context: runtime.block_on(Context::on_sqlite()).map(Arc::new) },
+        Way { name: "mongodb", context: runtime.block_on(Context::on_mongodb()).map(Arc::new) },
         Way { name: "host", context: runtime.block_on(Context::behind_the_host()).map(Arc::new) },
     ];
     let tests = [

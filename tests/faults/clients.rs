@@ -16,7 +16,7 @@ const VANISHING: usize = 200;
 
 async fn clients_that_vanish_leave_nothing_half_done(context: Arc<Context>) {
     let site = context.site();
-    let server = site.start();
+    let server = site.start_ready().await;
     let client = Client::new(server.url());
     let (ann, bob) = (Person::register(&client).await, Person::register(&client).await);
     let address = server.url().trim_start_matches("http://").to_owned();

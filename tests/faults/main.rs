@@ -69,6 +69,13 @@ impl Site {
         tokio::task::block_in_place(|| Server::start(&self.environment, self.folder.path())).expect("a server")
     }
 
+    /// A server on the data, with its store.
+    pub async fn start_ready(&self) -> Server {
+        let server = self.start();
+        server.ready().await.expect("a store");
+        server
+    }
+
     /// Removes what does not vanish by itself.
     pub async fn clear(&self) {
         if let Some(database) = &self.database {

@@ -37,7 +37,7 @@ impl Chance {
 
 async fn killed_ten_times_at_random_it_loses_nothing(context: Arc<Context>) {
     let (site, mut chance) = (context.site(), Chance::new());
-    let mut server = site.start();
+    let mut server = site.start_ready().await;
     let ledger = Ledger::open(server.url()).await;
     ledger.begin();
     for _ in 0..KILLS {
@@ -46,6 +46,7 @@ async fn killed_ten_times_at_random_it_loses_nothing(context: Arc<Context>) {
         server = site.start();
         ledger.move_to(server.url());
     }
+    server.ready().await.expect("a store");
     let messages = ledger.close().await;
     assert!(messages > 20, "only {messages} messages were sent: nothing was at stake");
     server.kill();
@@ -64,7 +65,7 @@ fn check_integrity(site: &Site) {
 
 async fn asked_to_stop_it_finishes_what_it_has_begun(context: Arc<Context>) {
     let site = context.site();
-    let server = site.start();
+    let server = site.start_ready().await;
     let ledger = Ledger::open(server.url()).await;
     ledger.begin();
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -73,7 +74,7 @@ async fn asked_to_stop_it_finishes_what_it_has_begun(context: Arc<Context>) {
     let status = server.wait().await;
     assert_eq!(status.code(), Some(0), "{:?}", server.log());
     assert!(begun.elapsed() < Duration::from_secs(11), "it took {:?}", begun.elapsed());
-    let server = site.start();
+    let server = site.start_ready().await;
     ledger.move_to(server.url());
     ledger.close().await;
     drop(server);

@@ -100,6 +100,18 @@ impl Server {
         }
     }
 
+    /// Waits until its store answers.
+    pub async fn ready(&self) -> Result<(), String> {
+        let begun = Instant::now();
+        while !reqwest::get(format!("{}/api/health", self.url)).await.is_ok_and(|answer| answer.status().is_success()) {
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("the store does not answer: {:?}", self.log()));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
     /// Where it listens, such as `http://127.0.0.1:40123`.
     pub fn url(&self) -> &str {
         &self.url

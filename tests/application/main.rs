@@ -1,12 +1,12 @@
-//! How many database operations a request takes: as many as ARCHITECTURE.md promises, however much data there is.
-//!
-//! On MongoDB the driver's own monitoring counts the commands; the embedded store has a counter.
+//! The application in this process, where a test can move its clock and count what it asks of its store.
 
 #![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
 
+mod budget;
 #[allow(dead_code, reason = "the HTTP suite uses more of it")]
 #[path = "../api/client.rs"]
 mod client;
+mod lifetimes;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -23,10 +23,9 @@ use chat_functions::settings::Service;
 use chat_functions::store::Store;
 use chat_functions::store::mongo::MongoStore;
 use chat_functions::store::sqlite::SqliteStore;
-use client::{Answer, Client, PASSWORD, Person, text};
+use client::{Answer, Client};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
-use serde_json::json;
 use support::harness::{self, Way};
 use support::mongodb::TestDatabase;
 use support::server::JWT_SECRET;
@@ -37,6 +36,7 @@ const UPKEEP: &[&str] = &["hello", "isMaster", "ismaster", "ping", "createIndexe
 /// A server in this process, whose store can be asked what it did.
 pub struct Context {
     client: Client,
+    clock: Clock,
     operations: Box<dyn Fn() -> u64 + Send + Sync>,
     database: Option<TestDatabase>,
 }
@@ -47,7 +47,8 @@ impl Context {
         let folder = tempfile::tempdir().expect("a folder").keep();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder).expect("a store"));
         let counted = Arc::clone(&store);
-        Self { client: serve(store), operations: Box::new(move || counted.operations()), database: None }
+        let clock = Clock::default();
+        Self { client: serve(store, &clock), clock, operations: Box::new(move || counted.operations()), database: None }
     }
 
     async fn on_mongodb() -> Result<Self, String> {
@@ -65,7 +66,25 @@ impl Context {
         while store.check().await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Self { client: serve(Arc::new(store)), operations: Box::new(move || commands.load(Ordering::SeqCst)), database: Some(database) })
+        let clock = Clock::default();
+        Ok(Self {
+            client: serve(Arc::new(store), &clock),
+            clock,
+            operations: Box::new(move || commands.load(Ordering::SeqCst)),
+            database: Some(database),
+        })
+    }
+
+    /// Another one on data of its own, which no other test disturbs.
+    async fn fresh(&self) -> Self {
+        if self.database.is_some() { Self::on_mongodb().await.expect("a server") } else { Self::on_sqlite() }
+    }
+
+    /// Removes what does not vanish by itself.
+    async fn clear(&self) {
+        if let Some(database) = &self.database {
+            database.drop_database().await;
+        }
     }
 
     /// Checks what a request takes; none at all would mean that nobody counts.
@@ -79,12 +98,12 @@ impl Context {
 }
 
 /// Serves the application on a thread of its own, as `main` does, to the end of the process.
-fn serve(store: Arc<dyn Store>) -> Client {
+fn serve(store: Arc<dyn Store>, clock: &Clock) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let client = Client::new(&format!("http://{}", listener.local_addr().expect("an address")));
     let app = App {
         store,
-        clock: Clock::default(),
+        clock: clock.clone(),
         tokens: Tokens::new(&JWT_SECRET.into()),
         passwords: PasswordHasher::new(PasswordCost::LOWEST, 8).expect("a hasher"),
         services: Service::ALL.to_vec(),
@@ -97,64 +116,10 @@ fn serve(store: Arc<dyn Store>) -> Client {
     client
 }
 
-tests!(Context: every_request_keeps_to_its_budget, an_open_request_that_is_refused_costs_nothing);
-
-async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
-    let (ann, bob) = (Person::register(&context.client).await, Person::register(&context.client).await);
-    let friend = json!({ "friendId": bob.id });
-    let keyed = json!({ "recipientId": bob.id, "message": "hello", "clientId": "1" });
-    // So that there is something behind what is read.
-    for number in 0..30 {
-        ann.send(&bob, &format!("message {number}")).await.ok();
-    }
-    context
-        .costs("registration", 1, context.client.register("budget", "budget@example.com", PASSWORD))
-        .await
-        .expect(201.try_into().expect("a status"));
-    let login = context.costs("log-in", 3, context.client.log_in(&ann.email, PASSWORD)).await.ok();
-    context.costs("profile", 2, ann.get("/api/users/profile")).await.ok();
-    context.costs("change of profile", 3, ann.put("/api/users/profile", &json!({ "messagesFrom": "everyone" }))).await.ok();
-    context.costs("new friend", 2, ann.post("/api/users/friends", &friend)).await.ok();
-    context.costs("friend removed", 2, ann.delete("/api/users/friends", &friend)).await.ok();
-    context.costs("send", 4, ann.send(&bob, "hello")).await.ok();
-    context.costs("send with a client id", 4, ann.post("/api/chat/send", &keyed)).await.ok();
-    context.costs("messages of one chat", 2, bob.get(&format!("/api/chat/messages?with={}&limit=20", ann.id))).await.ok();
-    context.costs("messages of all chats", 3, bob.get("/api/chat/messages?limit=20")).await.ok();
-    let again = Person { token: text(&login["token"]), ..ann };
-    context.costs("log-out", 2, again.log_out()).await.ok();
-    context.costs("a token of an ended session", 2, again.get("/api/users/profile")).await.fails(401, "unauthorized");
-}
-
-async fn an_open_request_that_is_refused_costs_nothing(context: Arc<Context>) {
-    // A quiet context of its own: the other test's requests would be counted too.
-    let context = if context.database.is_some() { Context::on_mongodb().await.expect("a server") } else { Context::on_sqlite() };
-    let before = (context.operations)();
-    let nobody = Person {
-        client: context.client.clone(),
-        id: String::new(),
-        username: String::new(),
-        email: String::new(),
-        token: "a.b.c".to_owned(),
-    };
-    nobody.get("/api/users/profile").await.fails(401, "unauthorized");
-    nobody.send(&nobody, "hello").await.fails(401, "unauthorized");
-    context.client.register("!", "!", "!").await.fails_in(&["email", "password", "username"]);
-    context.client.log_in("ann@example.com", &"long".repeat(200)).await.fails(401, "invalid_credentials");
-    context.client.get("/api/nothing").await.fails(404, "not_found");
-    assert_eq!((context.operations)(), before);
-    if let Some(database) = &context.database {
-        database.drop_database().await;
-    }
-}
-
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let sqlite = Context::on_sqlite();
     let mongodb = runtime.block_on(Context::on_mongodb());
     let ways = vec![Way { name: "sqlite", context: Ok(Arc::new(sqlite)) }, Way { name: "mongodb", context: mongodb.map(Arc::new) }];
-    harness::run(&runtime, ways, &[TESTS], |context| async move {
-        if let Some(database) = &context.database {
-            database.drop_database().await;
-        }
-    })
+    harness::run(&runtime, ways, &[budget::TESTS, lifetimes::TESTS], |context| async move { context.clear().await })
 }

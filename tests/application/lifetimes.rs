@@ -1,0 +1,63 @@
+//! How long a session lasts, and when its use is noted.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chat_functions::domain::{Session, Timestamp};
+
+use crate::client::Person;
+use crate::{Context, tests};
+
+tests!(Context:
+    a_session_ends_after_14_days_without_use,
+    a_used_session_ends_after_30_days,
+    use_is_noted_once_a_minute_and_behind_the_answer,
+);
+
+const DAY: i64 = Timestamp::DAY_MILLIS;
+
+async fn a_session_ends_after_14_days_without_use(context: Arc<Context>) {
+    let context = context.fresh().await;
+    let ann = Person::register(&context.client).await;
+    context.clock.advance_millis(14 * DAY - 10_000);
+    let other = ann.log_in_again().await;
+    context.clock.advance_millis(10_000);
+    ann.get("/api/users/profile").await.fails(401, "unauthorized");
+    other.profile().await;
+    context.clear().await;
+}
+
+async fn a_used_session_ends_after_30_days(context: Arc<Context>) {
+    let context = context.fresh().await;
+    let ann = Person::register(&context.client).await;
+    for _ in 0..5 {
+        context.clock.advance_millis(6 * DAY - 60_000);
+        use_and_wait_for_the_note(&context, &ann).await;
+    }
+    context.clock.advance_millis(5 * 60_000);
+    ann.get("/api/users/profile").await.fails(401, "unauthorized");
+    context.clear().await;
+}
+
+/// A request, and the one operation behind its answer that notes it.
+async fn use_and_wait_for_the_note(context: &Context, person: &Person) {
+    let before = (context.operations)();
+    person.profile().await;
+    let begun = Instant::now();
+    while (context.operations)() < before + 3 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the use was not noted");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn use_is_noted_once_a_minute_and_behind_the_answer(context: Arc<Context>) {
+    let context = context.fresh().await;
+    let ann = Person::register(&context.client).await;
+    context.costs("a request within the minute", 2, ann.get("/api/users/profile")).await.ok();
+    context.clock.advance_millis(Session::TOUCH_AFTER_MILLIS);
+    use_and_wait_for_the_note(&context, &ann).await;
+    for _ in 0..5 {
+        context.costs("a request within the next minute", 2, ann.get("/api/users/profile")).await.ok();
+    }
+    context.clear().await;
+}
