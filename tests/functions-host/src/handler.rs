@@ -138,6 +138,14 @@ impl Handler {
     }
 
     fn order(&self, order: Order) {
+        // At once, so that no request meets the process that is about to die.
+        self.state.send_if_modified(|state| {
+            let was_ready = *state == State::Ready;
+            if was_ready {
+                *state = State::Starting;
+            }
+            was_ready
+        });
         // A supervisor that has ended has nothing left to kill.
         let _told = self.orders.send(order);
     }
@@ -208,15 +216,16 @@ impl Handler {
 
     async fn watch(&self, child: &mut Child, orders: &mut mpsc::UnboundedReceiver<Order>) -> End {
         let mut becomes_ready = std::pin::pin!(self.becomes_ready());
+        let mut is_ready = false;
         loop {
-            let is_starting = *self.state.borrow() == State::Starting;
             tokio::select! {
                 status = child.wait() => return end_of(status),
-                in_time = &mut becomes_ready, if is_starting => {
+                in_time = &mut becomes_ready, if !is_ready => {
                     if !in_time {
                         kill(child).await;
                         return End::Crash;
                     }
+                    is_ready = true;
                     self.state.send_replace(State::Ready);
                 }
                 order = orders.recv() => {
