@@ -37,6 +37,7 @@ const UPKEEP: &[&str] = &["hello", "isMaster", "ismaster", "ping", "createIndexe
 pub struct Context {
     client: Client,
     clock: Clock,
+    store: Arc<dyn Store>,
     operations: Box<dyn Fn() -> u64 + Send + Sync>,
     database: Option<TestDatabase>,
 }
@@ -48,7 +49,7 @@ impl Context {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder).expect("a store"));
         let counted = Arc::clone(&store);
         let clock = Clock::default();
-        Self { client: serve(store, &clock), clock, operations: Box::new(move || counted.operations()), database: None }
+        Self { client: serve(&store, &clock), clock, store, operations: Box::new(move || counted.operations()), database: None }
     }
 
     async fn on_mongodb() -> Result<Self, String> {
@@ -66,10 +67,11 @@ impl Context {
         while store.check().await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let clock = Clock::default();
+        let (store, clock): (Arc<dyn Store>, _) = (Arc::new(store), Clock::default());
         Ok(Self {
-            client: serve(Arc::new(store), &clock),
+            client: serve(&store, &clock),
             clock,
+            store,
             operations: Box::new(move || commands.load(Ordering::SeqCst)),
             database: Some(database),
         })
@@ -98,11 +100,11 @@ impl Context {
 }
 
 /// Serves the application on a thread of its own, as `main` does, to the end of the process.
-fn serve(store: Arc<dyn Store>, clock: &Clock) -> Client {
+fn serve(store: &Arc<dyn Store>, clock: &Clock) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let client = Client::new(&format!("http://{}", listener.local_addr().expect("an address")));
     let app = App {
-        store,
+        store: Arc::clone(store),
         clock: clock.clone(),
         tokens: Tokens::new(&JWT_SECRET.into()),
         passwords: PasswordHasher::new(PasswordCost::LOWEST, 8).expect("a hasher"),
