@@ -1,7 +1,7 @@
 //! Which passwords may not be set because somebody would guess them.
 
-use zxcvbn::Score;
 use zxcvbn::matching::patterns::MatchPattern;
+use zxcvbn::{Entropy, Score};
 
 use crate::domain::Password;
 
@@ -15,7 +15,8 @@ const PRODUCT_WORDS: [&str; 2] = ["chat-functions", "chatfunctions"];
 pub(super) fn is_guessable(password: &Password, personal: &[String]) -> bool {
     let text = password.expose();
     let known: Vec<&str> = personal.iter().map(String::as_str).chain(PRODUCT_WORDS).collect();
-    zxcvbn::zxcvbn(text, &known).score() < LOWEST_SCORE || is_one_known_word(unpadded(text), &known)
+    let whole = zxcvbn::zxcvbn(text, &known);
+    whole.score() < LOWEST_SCORE || is_one_known_word(&whole) || is_one_known_word(&zxcvbn::zxcvbn(unpadded(text), &known))
 }
 
 /// The text without digits and punctuation around it: padding makes the estimate grow, but not the secret.
@@ -23,12 +24,13 @@ fn unpadded(text: &str) -> &str {
     text.trim_matches(|c: char| !c.is_alphabetic())
 }
 
-/// Whether the whole text is a single common password, name, word, repetition or run of keys.
-fn is_one_known_word(text: &str, known: &[&str]) -> bool {
+/// Whether all the letters are in a single common password, name, word, repetition or run of keys. A word may end in
+/// digits of its own, so it is found with its padding and without.
+fn is_one_known_word(estimate: &Entropy) -> bool {
     use MatchPattern::{Dictionary, Repeat, Sequence, Spatial};
-    let estimate = zxcvbn::zxcvbn(text, known);
-    let [whole] = estimate.sequence() else { return false };
-    matches!(whole.pattern, Dictionary(_) | Repeat(_) | Sequence(_) | Spatial(_))
+    let mut lettered = estimate.sequence().iter().filter(|part| part.token.contains(char::is_alphabetic));
+    let (Some(only), None) = (lettered.next(), lettered.next()) else { return false };
+    matches!(only.pattern, Dictionary(_) | Repeat(_) | Sequence(_) | Spatial(_))
 }
 
 #[cfg(test)]
@@ -57,6 +59,8 @@ mod tests {
             "dragondragon",
             "99999dragon99999",
             "iloveyou2026!#%",
+            "ncc1701!!8402##%4",
+            "##%!!8402thx1138",
             "abababababab",
             "aaaaaaaaaaaa",
             "qwertyuiop",
@@ -67,6 +71,7 @@ mod tests {
             "annabelle.lee",
             "annabelle.lee2026!!",
             "a.lee.1987",
+            "a.lee.19872026!!",
             "chat-functions",
             "ChatFunctions99!!",
         ];
