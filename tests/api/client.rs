@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A password that every rule allows.
 pub const PASSWORD: &str = "tulip-gravel-onion";
@@ -35,6 +37,11 @@ impl Client {
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// A POST of a body as it is written here, be it JSON or not.
+    pub async fn post_text(&self, path: &str, body: impl Into<String>) -> Answer {
+        Answer::of(self.request(Method::POST, path).header("Content-Type", "application/json").body(body.into())).await
     }
 
     pub async fn register(&self, username: &str, email: &str, password: &str) -> Answer {
@@ -126,11 +133,17 @@ impl Person {
 
 /// An answer, read whole.
 #[must_use]
-#[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Answer {
+    /// As text, so that a failed test can be read.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?} {}", self.status, self.headers, String::from_utf8_lossy(&self.body))
+    }
 }
 
 impl Answer {
@@ -192,4 +205,20 @@ impl Answer {
 #[track_caller]
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("a text was expected: {value}")).to_owned()
+}
+
+/// The names of an object's fields, in the order of the alphabet.
+#[track_caller]
+pub fn names(object: &Value) -> Vec<&str> {
+    let mut names: Vec<_> = object.as_object().unwrap_or_else(|| panic!("an object: {object}")).keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+/// A time, which must be written as the contract says.
+#[track_caller]
+pub fn time(value: &Value) -> OffsetDateTime {
+    let text = text(value);
+    assert!(text.len() == "2026-11-23T12:50:00.000Z".len() && text.ends_with('Z'), "milliseconds in UTC: {text}");
+    OffsetDateTime::parse(&text, &Rfc3339).unwrap_or_else(|error| panic!("{text}: {error}"))
 }

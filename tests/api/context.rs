@@ -8,6 +8,7 @@ use functions_host::{FunctionsHost, HostOptions};
 use tempfile::TempDir;
 
 use crate::client::{Client, Person};
+use crate::database::Database;
 use crate::support::mongodb::TestDatabase;
 use crate::support::server::{EXECUTABLE, Environment, Server};
 
@@ -25,7 +26,7 @@ pub struct Context {
     target: Target,
     client: Client,
     environment: Environment,
-    _folder: TempDir,
+    folder: TempDir,
     database: Option<TestDatabase>,
 }
 
@@ -45,7 +46,7 @@ impl Context {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let server = Server::start(&environment, folder.path())?;
         server.ready().await?;
-        Ok(Self { client: Client::new(server.url()), target: Target::Program(server), environment, _folder: folder, database })
+        Ok(Self { client: Client::new(server.url()), target: Target::Program(server), environment, folder, database })
     }
 
     /// The program behind the Functions host stand-in, as `func start` runs it: the repository's own host.json, function
@@ -63,7 +64,7 @@ impl Context {
         if !host.ready(Duration::from_secs(30)).await {
             return Err(format!("the handler did not become ready: {:?}", host.handler_log()));
         }
-        Ok(Self { client: Client::new(&host.url()), target: Target::Host(host), environment, _folder: folder, database: None })
+        Ok(Self { client: Client::new(&host.url()), target: Target::Host(host), environment, folder, database: None })
     }
 
     /// Somebody without an account.
@@ -91,6 +92,14 @@ impl Context {
         match &self.target {
             Target::Program(server) => server.url().to_owned(),
             Target::Host(host) => host.url(),
+        }
+    }
+
+    /// What the server keeps, past the program.
+    pub async fn database(&self) -> Database {
+        match &self.database {
+            Some(database) => Database::MongoDb(database.open().await),
+            None => Database::Sqlite(self.folder.path().join("data/chat.db")),
         }
     }
 

@@ -6,11 +6,13 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
 
 mod authorization;
+mod canary;
 mod chat_idempotency;
 mod chat_messages;
 mod chat_send;
 mod client;
 mod context;
+mod database;
 mod friends;
 mod gateway;
 mod json_bodies;
@@ -21,6 +23,7 @@ mod passwords;
 mod privacy;
 mod profile;
 mod register;
+mod sessions;
 mod settings;
 #[path = "../support/mod.rs"]
 mod support;
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         original_client::TESTS,
         register::TESTS,
         login::TESTS,
+        sessions::TESTS,
         profile::TESTS,
         friends::TESTS,
         chat_send::TESTS,
