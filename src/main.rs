@@ -89,7 +89,7 @@ fn tell_what_to_try(settings: &Settings, url: &str, store: &dyn Store) {
     let mode = format!("{:?}", settings.mode).to_lowercase();
     let kind = store.kind().as_str();
     log::info!(event = "started", mode = mode.as_str(), store = kind; "{mode} mode, {kind} store");
-    if settings.mode == Mode::Development {
+    if settings.mode == Mode::Development && !settings.is_hosted {
         log::info!(
             event = "hint";
             "try: curl {url}/api/auth/register -H 'Content-Type: application/json' \

@@ -92,6 +92,8 @@ pub struct Settings {
     pub password_cost: PasswordCost,
     /// Origins whose pages may call the API.
     pub cors_origins: Vec<String>,
+    /// Whether the Functions host has started the process, so that people reach it elsewhere than where it listens.
+    pub is_hosted: bool,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged, in the syntax of `env_logger`.

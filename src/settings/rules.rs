@@ -38,6 +38,7 @@ pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
             passes: reader.at_least("ARGON2_PASSES", PasswordCost::LOWEST.passes, PasswordCost::HIGHEST.passes),
         },
         cors_origins: reader.cors_origins(),
+        is_hosted: reader.is_hosted(),
         log_format: reader.log_format(mode),
         log_filter: (reader.lookup)("RUST_LOG").unwrap_or_else(|| "info".to_owned()),
     };
@@ -52,6 +53,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn get(&self, variable: &str) -> Option<String> {
         (self.lookup)(variable)
+    }
+
+    fn is_hosted(&self) -> bool {
+        self.get("FUNCTIONS_CUSTOMHANDLER_PORT").is_some()
     }
 
     fn wrong(&mut self, variable: &'static str, problem: impl Into<String>) {
@@ -80,7 +85,6 @@ impl Reader<'_> {
     /// Production unless everything says laptop: the default must be the safe one.
     fn mode(&mut self, listen: SocketAddr) -> Mode {
         let in_azure = self.get("WEBSITE_INSTANCE_ID").is_some();
-        let under_host = self.get("FUNCTIONS_CUSTOMHANDLER_PORT").is_some();
         match self.get("APP_ENV").as_deref() {
             Some("production") => Mode::Production,
             Some("development") if in_azure => {
@@ -96,7 +100,7 @@ impl Reader<'_> {
                 self.wrong("APP_ENV", "must be development or production");
                 Mode::Production
             }
-            None if in_azure || under_host || !listen.ip().is_loopback() || self.get("MONGODB_URI").is_some() => Mode::Production,
+            None if in_azure || self.is_hosted() || !listen.ip().is_loopback() || self.get("MONGODB_URI").is_some() => Mode::Production,
             None => Mode::Development,
         }
     }
@@ -176,7 +180,7 @@ impl Reader<'_> {
     fn log_format(&mut self, mode: Mode) -> LogFormat {
         match self.get("LOG_FORMAT").as_deref() {
             Some("text") => LogFormat::Text,
-            None if mode == Mode::Development => LogFormat::Text,
+            None if mode == Mode::Development && !self.is_hosted() => LogFormat::Text,
             None | Some("json") => LogFormat::Json,
             Some(_) => {
                 self.wrong("LOG_FORMAT", "must be json or text");

@@ -52,7 +52,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "RUST_LOG", default: "`info`", meaning: "which log lines are written (env_logger's filter)" },
     Variable {
         name: "LOG_FORMAT",
-        default: "`json` in production, else `text`",
+        default: "`json` under a host or in production, else `text`",
         meaning: "`json` or `text`; one line an event, to standard output",
     },
 ];

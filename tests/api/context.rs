@@ -54,7 +54,7 @@ impl Context {
     pub async fn behind_the_host() -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let data = folder.path().join("data").to_string_lossy().into_owned();
-        let environment = Environment::new().with("DATA_DIR", data).without("APP_ENV").without("LISTEN");
+        let environment = Environment::new().with("DATA_DIR", data).without("APP_ENV").without("LISTEN").without("LOG_FORMAT");
         let options = HostOptions {
             environment: environment.variables().to_vec(),
             executable: Some(EXECUTABLE.into()),
