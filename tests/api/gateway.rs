@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use chat_functions::gateway;
 use reqwest::{Method, StatusCode};
@@ -20,7 +19,6 @@ tests!(Context:
     another_method_is_told_with_the_ones_there_are,
     every_answer_has_the_common_headers,
     a_client_may_name_its_request in ALONE,
-    a_request_leaves_one_line_in_the_log,
     the_hosts_id_of_an_invocation_is_the_last_of_its_list in ALONE,
     path_tricks_reach_nothing,
     headers_that_claim_another_method_or_path_are_ignored,
@@ -112,27 +110,6 @@ async fn a_client_may_name_its_request(context: Arc<Context>) {
         let id = request_with_id(&context, "X-Request-Id", bad).await;
         assert!(id != bad && id.len() == 36, "{id}");
     }
-}
-
-async fn a_request_leaves_one_line_in_the_log(context: Arc<Context>) {
-    let ann = context.person().await;
-    let answer = ann.get("/api/chat/messages?limit=3").await;
-    let id = answer.header("x-request-id").to_owned();
-    answer.ok();
-    let lines = || context.log().into_iter().filter(|line| line.contains(&id)).collect::<Vec<_>>();
-    let begun = Instant::now();
-    while lines().is_empty() && begun.elapsed() < Duration::from_secs(5) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let lines = lines();
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    let line: serde_json::Value = serde_json::from_str(&lines[0]).expect("JSON");
-    let expected = [("event", json!("request")), ("level", json!("info")), ("method", json!("GET")), ("status", json!(200))];
-    let more = [("route", json!("/api/chat/messages")), ("user", json!(ann.id)), ("net", json!("127.0.0.1")), ("request_id", json!(id))];
-    for (name, value) in expected.into_iter().chain(more) {
-        assert_eq!(line[name], value, "{line}");
-    }
-    assert!(line["ms"].is_number() && line["time"].is_string() && line["instance"].is_string(), "{line}");
 }
 
 async fn the_hosts_id_of_an_invocation_is_the_last_of_its_list(context: Arc<Context>) {

@@ -256,4 +256,5 @@ async fn a_request_is_logged_with_its_facts(context: Arc<Context>) {
         assert_eq!(own[0][name], *value, "{}", own[0]);
     }
     assert!(own[0]["ms"].as_f64().is_some_and(|ms| ms >= 0.0) && own[0]["net"].is_string(), "{}", own[0]);
+    assert!(own[0]["time"].is_string() && own[0]["instance"].is_string(), "{}", own[0]);
 }
