@@ -1,15 +1,12 @@
 //! What is refused before anything looks at it: oversized heads, paths that are no text, and more work than fits.
 
-use std::sync::Arc;
-
+use actix_web::Error;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::http::{ApiError, ErrorCode, is_decodable};
+use crate::http::{ApiError, Capacity, ErrorCode, is_decodable};
 
 /// Largest head in bytes: names, values and their separators.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -20,39 +17,19 @@ const MAX_URI_BYTES: usize = 2 * 1024;
 const MAX_QUERY_BYTES: usize = 1024;
 /// Largest `Authorization` header in bytes; a larger one is no token of ours.
 const MAX_AUTHORIZATION_BYTES: usize = 4 * 1024;
-/// Requests in work at once in a process.
-const MAX_IN_WORK: usize = 512;
 /// Paths that answer however busy the process is.
 const ALWAYS_ADMITTED: [&str; 2] = ["/", "/api/health"];
 
-/// The places for requests in work, shared by all workers.
-#[derive(Clone)]
-pub(super) struct Capacity(Arc<Semaphore>);
-
-impl Default for Capacity {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_IN_WORK)))
-    }
-}
-
 /// The middleware.
 pub(super) async fn limit(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let place = match check_head(&request).and_then(|()| take_place(&request)) {
-        Ok(place) => place,
-        Err(refusal) => return Ok(request.error_response(refusal)),
-    };
-    let response = next.call(request).await;
-    drop(place);
-    response.map(ServiceResponse::map_into_boxed_body)
+    match check_head(&request).and_then(|()| admit(&request)) {
+        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        Err(refusal) => Ok(request.error_response(refusal)),
+    }
 }
 
-/// A place among the requests in work, for those that need one.
-fn take_place(request: &ServiceRequest) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
-    if ALWAYS_ADMITTED.contains(&request.path()) {
-        return Ok(None);
-    }
-    let capacity = request.app_data::<web::Data<Capacity>>().map(|capacity| Arc::clone(&capacity.0));
-    capacity.map(Semaphore::try_acquire_owned).transpose().map_err(|_full| ErrorCode::Overloaded.into())
+fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
+    if ALWAYS_ADMITTED.contains(&request.path()) { Ok(()) } else { Capacity::take_place(request.request()) }
 }
 
 fn check_head(request: &ServiceRequest) -> Result<(), ApiError> {
@@ -73,4 +50,31 @@ fn check_head(request: &ServiceRequest) -> Result<(), ApiError> {
 /// `name: value\r\n` of every header.
 fn head_bytes(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, HttpResponse, web};
+
+    use super::*;
+
+    async fn hanging() -> HttpResponse {
+        std::future::pending().await
+    }
+
+    #[actix_web::test]
+    async fn more_than_fits_is_refused_and_the_probe_is_not() {
+        let app = App::new().app_data(web::Data::new(Capacity::new(1))).wrap(from_fn(limit));
+        let app = app.route("/hanging", web::get().to(hanging)).default_service(web::to(HttpResponse::Ok));
+        let app = init_service(app).await;
+        let status_of = async |path: &str| call_service(&app, TestRequest::get().uri(path).to_request()).await.status();
+        assert_eq!(status_of("/other").await, StatusCode::OK);
+        let mut hanging = std::pin::pin!(status_of("/hanging"));
+        assert!(futures_util::poll!(&mut hanging).is_pending());
+        assert_eq!(status_of("/other").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status_of("/").await, StatusCode::OK);
+    }
 }

@@ -12,9 +12,9 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
 
 use super::health::Health;
-use super::limits::Capacity;
 use super::{answer, configure, isolation, limits, unread_body};
 use crate::domain::Clock;
+use crate::http::Capacity;
 use crate::identity::{PasswordHasher, Tokens};
 use crate::settings::Service;
 use crate::store::Store;

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
-use super::{ApiError, ErrorCode};
+use super::{ApiError, Capacity, ErrorCode};
 
 /// Time in which a whole body must have arrived.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -32,12 +32,14 @@ impl<T: RequestBody> FromRequest for Json<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let declared = check_head(request, T::MAX_BYTES);
-        let payload = payload.take();
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             declared?;
+            Capacity::give_back(&request);
             let body = tokio::time::timeout(BODY_DEADLINE, read(payload, T::MAX_BYTES))
                 .await
                 .map_err(|late| ApiError::caused(ErrorCode::RequestTimeout, late))??;
+            Capacity::take_place(&request)?;
             decode(&body).map(Self)
         })
     }

@@ -1,5 +1,6 @@
 //! What every service needs to speak HTTP: the error envelope, checked bodies and queries, and the table of endpoints.
 
+mod capacity;
 mod endpoint;
 mod error;
 mod fields;
@@ -8,6 +9,7 @@ mod message;
 mod own_user;
 mod query;
 
+pub use capacity::Capacity;
 pub use endpoint::{Access, Endpoint};
 pub use error::{ApiError, ErrorCode};
 pub use fields::Fields;

@@ -18,6 +18,7 @@ tests!(Context:
     heads_have_a_largest_size in ALONE,
     a_body_too_large_is_refused_unread_and_ends_the_connection in ALONE,
     what_is_slow_is_given_up in &["sqlite"],
+    slow_bodies_keep_nobody_out in &["sqlite"],
     ambiguous_framing_is_never_a_success in ALONE,
     requests_sent_together_are_answered_in_their_order in ALONE,
 );
@@ -121,6 +122,18 @@ async fn what_is_slow_is_given_up(context: Arc<Context>) {
     assert!(head_took < Duration::from_secs(8), "the head was waited for {head_took:?}");
     assert!(body.starts_with("HTTP/1.1 408 ") && body.contains("request_timeout"), "{body}");
     assert!(body_took < Duration::from_secs(16), "the body was waited for {body_took:?}");
+}
+
+async fn slow_bodies_keep_nobody_out(context: Arc<Context>) {
+    let ann = context.person().await;
+    let mut slow = Vec::new();
+    for _ in 0..600 {
+        let mut raw = Raw::connect(&context).await;
+        raw.say("POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{").await;
+        slow.push(raw);
+    }
+    ann.profile().await;
+    assert_eq!(slow.len(), 600, "more than there are places");
 }
 
 async fn ambiguous_framing_is_never_a_success(context: Arc<Context>) {
