@@ -19,6 +19,9 @@ pub enum OpenError {
     /// Another process has the file.
     #[error("{0} is in use by another process; stop that one, or give this one another DATA_DIR")]
     Locked(PathBuf),
+    /// The folder is not on this machine.
+    #[error("{0} is on a network file system, where no lock can be relied on; set DATA_DIR to a folder of this machine, or MONGODB_URI")]
+    Network(PathBuf),
     /// The folder or the file cannot be made or opened.
     #[error("cannot use {0}")]
     Unusable(PathBuf, #[source] io::Error),
@@ -45,6 +48,10 @@ pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")
 pub(super) fn lock(folder: &Path) -> Result<Lock, OpenError> {
     let unusable = |error| OpenError::Unusable(folder.to_owned(), error);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+    #[cfg(target_os = "linux")]
+    if is_network_file_system(rustix::fs::statfs(folder).map_err(|error| unusable(error.into()))?.f_type) {
+        return Err(OpenError::Network(folder.to_owned()));
+    }
     let file = private_file(&folder.join(LOCK_NAME)).map_err(unusable)?;
     let begun = Instant::now();
     loop {
@@ -55,6 +62,12 @@ pub(super) fn lock(folder: &Path) -> Result<Lock, OpenError> {
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
     }
+}
+
+/// Whether a file system's type, as `statfs(2)` tells it, is NFS, SMB in its three forms, AFS or Ceph.
+#[cfg(target_os = "linux")]
+fn is_network_file_system(kind: rustix::fs::FsWord) -> bool {
+    u64::try_from(kind).is_ok_and(|kind| [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x5346_414F, 0x00C3_6400].contains(&kind))
 }
 
 /// Makes the database file, readable by its owner only; SQLite gives the files beside it the same rights.
@@ -85,6 +98,13 @@ mod tests {
             let path = entry.expect("an entry").path();
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_file_systems_of_other_machines_are_known() {
+        let (nfs, cifs, ext4, tmpfs) = (0x6969, 0xFF53_4D42, 0xEF53, 0x0102_1994);
+        assert_eq!([nfs, cifs, ext4, tmpfs].map(is_network_file_system), [true, true, false, false]);
     }
 
     #[test]
