@@ -75,6 +75,10 @@ impl Commands {
 }
 
 async fn no_query_looks_at_more_than_it_gives(_: Arc<Context>) {
+    if std::env::var("TEST_MONGODB_SERVER").is_ok_and(|path| path.ends_with("secantusd-py")) {
+        assert!(std::env::var_os("CI").is_none(), "NOT RUN: this server has no plans like MongoDB's");
+        return eprintln!("NOT RUN: this server has no plans like MongoDB's");
+    }
     let (database, commands) = (TestDatabase::new().expect("a server"), Commands::default());
     let store = MongoStore::connect_observed(&database.uri(), commands.observer()).expect("a store");
     while store.check().await.is_err() {
