@@ -9,7 +9,7 @@ use crate::store::Store;
 pub(super) async fn log_out(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<Message>, ApiError> {
     bearer.admit(store.find_session(bearer.session_key()).await?)?;
     // Another log-out of the same session at the same time has done the same.
-    let _was_there = store.end_session(bearer.session_key()).await?;
+    let _was_there = store.end_session(bearer.session_key(), bearer.now()).await?;
     log::info!(event = "logged_out", user:display = bearer.user(); "a person logged out");
     Ok(Message::new("Logout successful"))
 }

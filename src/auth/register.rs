@@ -58,7 +58,7 @@ pub(super) async fn register(
         created_at: now,
     };
     let session = NewSession::begin(user.id, &tokens, request.headers(), now)?;
-    let account = NewAccount { user, password_hash, session: session.record.clone() };
+    let account = NewAccount { user, password_hash, session: session.record.clone(), mail: None };
     match store.create_account(&account).await? {
         Creation::Created => {
             log::info!(event = "registered", user:display = account.user.id; "a person registered");

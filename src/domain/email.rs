@@ -4,7 +4,7 @@ use email_address::{EmailAddress, Options};
 
 use super::Invalid;
 
-/// An address as its owner wrote it. Mail goes to this spelling.
+/// An address as its owner wrote it. Mail goes to this spelling. A stored one is empty where an account has none.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email(String);
 
@@ -40,6 +40,12 @@ impl Email {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it stands for the address of an account that has none. What is typed never is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// What stands before the `@`.

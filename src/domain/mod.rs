@@ -6,7 +6,9 @@
 mod client_id;
 mod email;
 mod ids;
+mod mail;
 mod message_text;
+mod net;
 mod password;
 mod session;
 mod time;
@@ -15,11 +17,13 @@ mod username;
 pub use client_id::ClientId;
 pub use email::{Email, EmailKey};
 pub use ids::{ChatId, MessageId, UserId};
+pub use mail::{MailKind, MailPurpose, MailToken, MailTokenHash};
 pub use message_text::MessageText;
+pub use net::Net;
 pub use password::{Password, PasswordHash};
-pub use session::{Session, SessionHash, SessionId, SessionKey};
+pub use session::{PublicSessionId, Session, SessionHash, SessionId, SessionKey};
 pub use time::{Clock, Timestamp};
-pub use username::{Username, UsernameKey};
+pub use username::{Username, UsernameKey, UsernamePrefix};
 
 /// Why a value was refused: the rule, as a sentence fragment for a person. It never repeats the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

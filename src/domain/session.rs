@@ -14,6 +14,11 @@ pub struct SessionId([u8; 16]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionHash([u8; 32]);
 
+/// What a list of sessions calls one: 32 lower-case hexadecimal digits, made one-way from what the store keeps, so that
+/// a list that gets into wrong hands opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublicSessionId([u8; 16]);
+
 /// Names one session of one person; every request of theirs is checked by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionKey {
@@ -83,6 +88,29 @@ impl SessionHash {
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// The name of the session in lists.
+    #[must_use]
+    pub fn public_id(self) -> PublicSessionId {
+        let digest: [u8; 32] = Sha256::digest(self.0).into();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        PublicSessionId(id)
+    }
+}
+
+impl PublicSessionId {
+    /// Accepts the exact form that [`Display`](fmt::Display) writes and nothing else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        super::ids::parse_hex(text).map(Self)
+    }
+}
+
+impl fmt::Display for PublicSessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl Session {
@@ -137,5 +165,14 @@ mod tests {
         let id = SessionId::generate().expect("random bytes");
         assert_eq!(SessionId::parse(&id.expose()), Some(id.clone()));
         assert_eq!(SessionId::parse(&format!("{{{}}}", id.expose())), None);
+    }
+
+    #[test]
+    fn the_name_in_lists_is_neither_the_id_nor_what_is_stored() {
+        let id = SessionId::generate().expect("random bytes");
+        let public = id.hash().public_id();
+        assert_eq!(PublicSessionId::parse(&public.to_string()), Some(public));
+        assert_ne!(public.0, id.0);
+        assert_ne!(public.0, id.hash().to_bytes()[..16]);
     }
 }

@@ -16,6 +16,8 @@ const RFC3339_MILLIS: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 impl Timestamp {
+    /// A minute in milliseconds.
+    pub const MINUTE_MILLIS: i64 = 60 * 1_000;
     /// A day in milliseconds.
     pub const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 

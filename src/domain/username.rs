@@ -10,6 +10,10 @@ pub struct Username(String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UsernameKey(String);
 
+/// How the names begin that a search is for, in the form in which names are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsernamePrefix(String);
+
 /// Names that would let a person pass for the service, or that programs read as something else.
 const RESERVED: [&str; 24] = [
     "admin",
@@ -91,6 +95,34 @@ impl UsernameKey {
     }
 }
 
+impl UsernamePrefix {
+    /// Shortest and longest beginning, in code points.
+    pub const MIN_CHARS: usize = 2;
+    /// See [`MIN_CHARS`](Self::MIN_CHARS).
+    pub const MAX_CHARS: usize = 64;
+
+    /// Accepts any text of 2 to 64 code points; what no name begins with finds nobody.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if (Self::MIN_CHARS..=Self::MAX_CHARS).contains(&text.chars().count()) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(Invalid::new(format!("must be {} to {} characters", Self::MIN_CHARS, Self::MAX_CHARS)))
+        }
+    }
+
+    /// The first key that can begin so.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        &self.0
+    }
+
+    /// What is behind every key that begins so: keys are ASCII without U+007F.
+    #[must_use]
+    pub fn end(&self) -> String {
+        format!("{}\u{7f}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +147,16 @@ mod tests {
     fn names_are_compared_without_case() {
         let key = |text: &str| Username::parse(text).expect("valid").key();
         assert_eq!(key("Ann"), key("aNN"));
+    }
+
+    #[test]
+    fn a_beginning_bounds_the_names_that_begin_so() {
+        let begins = |prefix: &str, name: &str| {
+            let prefix = UsernamePrefix::parse(prefix).expect("valid");
+            (prefix.first()..prefix.end().as_str()).contains(&name)
+        };
+        assert!(begins("AN", "an") && begins("an", "ann") && begins("an", "an_z") && begins("ann.z", "ann.zz"));
+        assert!(!begins("an", "am") && !begins("an", "ao") && !begins(".*", "ann") && !begins("a%", "ann") && !begins("__", "ann"));
+        assert!(UsernamePrefix::parse("a").is_err() && UsernamePrefix::parse(&"a".repeat(65)).is_err());
     }
 }

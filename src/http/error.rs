@@ -50,26 +50,33 @@ error_codes! {
     InvalidCredentials = UNAUTHORIZED, "invalid_credentials", "Email or password is wrong";
     NotAccepted = FORBIDDEN, "not_accepted", "This person does not take messages from you";
     Blocked = FORBIDDEN, "blocked", "This person cannot be added";
+    WrongPassword = FORBIDDEN, "wrong_password", "The current password is wrong";
     NotFound = NOT_FOUND, "not_found", "There is no such route";
     UserNotFound = NOT_FOUND, "user_not_found", "There is no such user";
     ChatNotFound = NOT_FOUND, "chat_not_found", "There is no such chat";
+    SessionNotFound = NOT_FOUND, "session_not_found", "You have no such session";
+    NotBlocked = NOT_FOUND, "not_blocked", "You have not blocked this user";
     NotAFriend = NOT_FOUND, "not_a_friend", "This user is not on your list of friends";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "This route does not have that method";
     RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time";
     UsernameTaken = CONFLICT, "username_taken", "This username is taken";
     EmailTaken = CONFLICT, "email_taken", "This email address is taken";
     FriendLimit = CONFLICT, "friend_limit", "Your list of friends is full";
+    BlockLimit = CONFLICT, "block_limit", "Your list of blocked people is full";
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than this route accepts";
     UriTooLong = URI_TOO_LONG, "uri_too_long", "The address of the request is too long";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be sent as application/json, not encoded";
     ValidationFailed = UNPROCESSABLE_ENTITY, "validation_failed", "The request breaks a rule; see fields";
     PasswordTooCommon = UNPROCESSABLE_ENTITY, "password_too_common", "This password is too easy to guess";
+    InvalidMailToken = UNPROCESSABLE_ENTITY, "invalid_mail_token", "This link was used, replaced by a newer one, or is too old; ask for a new mail";
     IdempotencyMismatch = UNPROCESSABLE_ENTITY, "idempotency_mismatch", "This client id was used for another text";
+    RateLimited = TOO_MANY_REQUESTS, "rate_limited", "Too many requests of this kind; wait as long as Retry-After says";
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "The request has too many or too large headers";
     Internal = INTERNAL_SERVER_ERROR, "internal", "Something went wrong here; it has been noted";
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The service is unavailable for a moment; nothing was changed";
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Too much is going on at once; nothing was changed";
     OutcomeUnknown = SERVICE_UNAVAILABLE, "outcome_unknown", "It is not known whether the change was made; repeating it is safe";
+    MailUnavailable = SERVICE_UNAVAILABLE, "mail_unavailable", "This server sends no mail";
     StorageFull = SERVICE_UNAVAILABLE, "storage_full", "The storage is full; nothing was changed";
 }
 
@@ -84,6 +91,8 @@ pub struct ApiError {
     pub allow: Option<String>,
     /// Whether a token was sent, for a missing or bad one.
     pub token_sent: bool,
+    /// After how many seconds the same request will succeed, for one that came too soon.
+    pub retry_after: Option<u32>,
     /// What happened inside.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -106,11 +115,21 @@ impl ApiError {
         matches!(self.code, ErrorCode::RequestTimeout | ErrorCode::PayloadTooLarge | ErrorCode::HeadersTooLarge)
     }
 
+    /// A request that came too soon, and how long until it succeeds.
+    #[must_use]
+    pub fn rate_limited(wait_millis: i64) -> Self {
+        // Rounded up: waiting that long must be enough. A wait of more than a century is none that was meant.
+        let seconds = u32::try_from((wait_millis.max(1) + 999) / 1_000).unwrap_or(u32::MAX);
+        Self { retry_after: Some(seconds), ..ErrorCode::RateLimited.into() }
+    }
+
     /// Seconds after which to try again; the failures of many at once are spread so that they do not return together.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u32> {
         let spread = || getrandom::u32().unwrap_or_default();
         match self.code {
+            ErrorCode::RateLimited => Some(self.retry_after.unwrap_or(1)),
+            ErrorCode::MailUnavailable => Some(3_600),
             ErrorCode::Overloaded => Some(2 + spread() % 2),
             ErrorCode::Unavailable | ErrorCode::OutcomeUnknown => Some(4 + spread() % 3),
             ErrorCode::StorageFull => Some(60 + spread() % 13),
@@ -121,7 +140,7 @@ impl ApiError {
 
 impl From<ErrorCode> for ApiError {
     fn from(code: ErrorCode) -> Self {
-        Self { code, fields: BTreeMap::new(), allow: None, token_sent: false, cause: None }
+        Self { code, fields: BTreeMap::new(), allow: None, token_sent: false, retry_after: None, cause: None }
     }
 }
 
@@ -170,7 +189,15 @@ mod tests {
     fn whatever_may_pass_says_when_to_try_again() {
         for &code in ErrorCode::ALL {
             let retry = ApiError::from(code).retry_after_seconds();
-            assert_eq!(retry.is_some(), code.status() == StatusCode::SERVICE_UNAVAILABLE, "{code:?}");
+            let passes = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&code.status());
+            assert_eq!(retry.is_some(), passes, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_that_are_enough() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (86_400_000, 86_400)] {
+            assert_eq!(ApiError::rate_limited(millis).retry_after_seconds(), Some(seconds));
         }
     }
 }

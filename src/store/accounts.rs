@@ -2,8 +2,15 @@
 
 use async_trait::async_trait;
 
-use super::{StoreError, User};
-use crate::domain::{EmailKey, PasswordHash, Session, SessionKey, Timestamp, UserId};
+use super::{NewMail, StoreError, User};
+use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId, Username};
+
+/// How long the user name of a deleted account is not given to anybody else.
+pub const HOLD_DELETED_NAME_MILLIS: i64 = 90 * Timestamp::DAY_MILLIS;
+/// How long a registration waits for its address to be verified, holding its user name.
+pub const HOLD_REGISTRATION_MILLIS: i64 = 7 * Timestamp::DAY_MILLIS;
+/// How long after a change of address the old one may still ask for a new password.
+pub const KEEP_PREVIOUS_ADDRESS_MILLIS: i64 = Timestamp::DAY_MILLIS;
 
 /// An account to be created, with its first session.
 #[derive(Debug, Clone)]
@@ -14,6 +21,26 @@ pub struct NewAccount {
     pub password_hash: PasswordHash,
     /// The session that the registration answers with.
     pub session: Session,
+    /// The mail that asks to verify the address.
+    pub mail: Option<NewMail>,
+}
+
+/// A registration that becomes an account when its address is verified. Until then it is nobody: only its user name
+/// is taken, its address is not.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// Who it will be.
+    pub id: UserId,
+    /// The name.
+    pub username: Username,
+    /// The address, which may be that of an account, or of other registrations.
+    pub email: Email,
+    /// The hash of the password.
+    pub password_hash: PasswordHash,
+    /// When the person registered.
+    pub created_at: Timestamp,
+    /// The mail that asks to verify the address.
+    pub mail: NewMail,
 }
 
 /// What became of a new account.
@@ -35,6 +62,32 @@ pub struct Credentials {
     pub user: UserId,
     /// The stored hash.
     pub password_hash: PasswordHash,
+    /// Whether the owner has shown that the address is theirs.
+    pub is_email_verified: bool,
+}
+
+/// What a change by somebody logged in, who gives their password again, is checked against.
+#[derive(Debug, Clone)]
+pub struct OwnCredentials {
+    /// Their name.
+    pub username: Username,
+    /// Their address; empty when it turned out to be somebody else's.
+    pub email: Email,
+    /// Whether it is verified.
+    pub is_email_verified: bool,
+    /// The stored hash.
+    pub password_hash: PasswordHash,
+}
+
+/// Whose a mail's token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailTokenOwner {
+    /// The account, or the pending registration.
+    pub user: UserId,
+    /// Its name.
+    pub username: Username,
+    /// The address that the token was sent to.
+    pub address: Email,
 }
 
 /// A record read together with the session that a request carries.
@@ -51,9 +104,15 @@ pub struct Authenticated<T> {
 /// Accounts and sessions.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// Creates an account with its first session, or nothing. Of any number of simultaneous attempts for one user name
-    /// or address exactly one succeeds; names and addresses are compared by their keys.
+    /// Creates an account with its first session and its mail, or nothing. Of any number of simultaneous attempts for one
+    /// user name or address exactly one succeeds; names and addresses are compared by their keys. The name of a pending
+    /// registration, or of an account deleted less than [`HOLD_DELETED_NAME_MILLIS`] ago, is taken; its address is not.
     async fn create_account(&self, account: &NewAccount) -> Result<Creation, StoreError>;
+
+    /// Notes a registration, which expires [`HOLD_REGISTRATION_MILLIS`] later; `false`, and nothing, when the user name is
+    /// taken (see [`create_account`](Self::create_account)). Whether the address is one of an account makes no
+    /// difference, not even in the number of operations, which is one.
+    async fn create_registration(&self, registration: &Registration) -> Result<bool, StoreError>;
 
     /// The account with an address; `None` when there is none.
     async fn find_credentials(&self, email: &EmailKey) -> Result<Option<Credentials>, StoreError>;
@@ -77,6 +136,68 @@ pub trait AccountStore: Send + Sync {
     /// [`Session::TOUCH_AFTER_MILLIS`] before `at`, so that of simultaneous notes one is written.
     async fn touch_session(&self, key: &SessionKey, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Ends a session; `false` when there was none. Once it returns, no process sees the session again.
-    async fn end_session(&self, key: &SessionKey) -> Result<bool, StoreError>;
+    /// The caller's sessions, those that have expired included, the most recently used first. One operation.
+    async fn list_sessions(&self, key: &SessionKey) -> Result<Option<Authenticated<Vec<Session>>>, StoreError>;
+
+    /// Ends a session, whose owner was last seen `at`; `false` when there was none. Once it returns, no process sees the
+    /// session again.
+    async fn end_session(&self, key: &SessionKey, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Ends all sessions of a person but this one.
+    async fn end_other_sessions(&self, key: &SessionKey) -> Result<(), StoreError>;
+
+    /// The caller's credentials; `None` when the session was ended or never existed. One operation.
+    async fn find_own_credentials(&self, key: &SessionKey) -> Result<Option<Authenticated<OwnCredentials>>, StoreError>;
+
+    /// Sets a new password if the stored hash still is `checked` and the session exists; `false`, and no change, otherwise.
+    /// In the same step all other sessions end, all mail tokens of the account are void, and the notice is ordered.
+    async fn change_password(
+        &self,
+        key: &SessionKey,
+        checked: &PasswordHash,
+        new: &PasswordHash,
+        notice: Option<&NewMail>,
+    ) -> Result<bool, StoreError>;
+
+    /// The account to which a mail to this address may let its owner back in, and the address as it is stored. First an
+    /// account that has the address and has verified it; else one that had it until less than
+    /// [`KEEP_PREVIOUS_ADDRESS_MILLIS`] before `at`, of several the one that gave it up first; else an account that has it
+    /// unverified. Whoever got hold of an account could otherwise have another one take the address, or take it and give it
+    /// up again, and shut the owner out.
+    async fn find_reset_address(&self, email: &EmailKey, at: Timestamp) -> Result<Option<(UserId, Email)>, StoreError>;
+
+    /// Whose a token is that may be used for `purpose` at `at`.
+    async fn find_mail_token(
+        &self,
+        hash: &MailTokenHash,
+        purpose: MailPurpose,
+        at: Timestamp,
+    ) -> Result<Option<MailTokenOwner>, StoreError>;
+
+    /// Uses a token of [`MailPurpose::PasswordReset`] up to set a new password; `None`, and no change, when it is not good at
+    /// `at`. Of any number of simultaneous uses exactly one succeeds. In the same step all sessions end, all mail tokens
+    /// of the account are void, the address that the token was sent to is the account's and verified, and a notice to it
+    /// is ordered if `notify`. If another account has verified that address by then, the account keeps its present one.
+    ///
+    /// If another account has it unverified, that one loses it, with its mail tokens and its waiting mail: whoever reads the
+    /// mail has shown whose address it is. Its own is the empty one then, which nobody logs in or resets by, until
+    /// [`update_profile`](super::UserStore::update_profile) gives it another. It may lose it a step earlier than the rest.
+    async fn reset_password(
+        &self,
+        token: &MailTokenHash,
+        new: &PasswordHash,
+        at: Timestamp,
+        notify: bool,
+    ) -> Result<Option<UserId>, StoreError>;
+
+    /// Uses a token of [`MailPurpose::Verification`] or [`MailPurpose::NewAddress`] up: its account's address is verified, or
+    /// its registration becomes an account. `None`, and no change, when it is not good at `at`, or when an account has the
+    /// registration's address by now. Of any number of simultaneous uses exactly one succeeds. Other registrations for
+    /// the address of a new account are gone.
+    async fn verify_email(&self, token: &MailTokenHash, at: Timestamp) -> Result<Option<UserId>, StoreError>;
+
+    /// Deletes an account if the stored hash still is `checked`; `false`, and no change, otherwise. Its sessions, lists,
+    /// tokens and waiting mail are gone and its address is free in one step; its name is held for
+    /// [`HOLD_DELETED_NAME_MILLIS`]; others no longer list it as a friend. Messages stay.
+    async fn delete_account(&self, user: UserId, checked: &PasswordHash, at: Timestamp) -> Result<bool, StoreError>;
 }

@@ -1,4 +1,5 @@
-//! The store: one trait per service, whose doc comments are the contract that every backend keeps.
+//! The store: a trait for each service, one for the outbox and one for shared counters. Their doc comments are the
+//! contract that every backend keeps.
 //!
 //! [`mongo`] serves production, [`sqlite`] a single process with no database to set up. One suite (`tests/store`) proves
 //! the contract on both. Nothing of a driver, a document or a row leaves a backend's folder.
@@ -14,16 +15,26 @@
 mod accounts;
 mod chats;
 mod error;
+mod mail;
 pub mod mongo;
 pub mod sqlite;
+mod throttles;
 mod users;
 
 use async_trait::async_trait;
 
-pub use accounts::{AccountStore, Authenticated, Creation, Credentials, NewAccount};
+pub use accounts::{
+    AccountStore, Authenticated, Creation, Credentials, HOLD_DELETED_NAME_MILLIS, HOLD_REGISTRATION_MILLIS, KEEP_PREVIOUS_ADDRESS_MILLIS,
+    MailTokenOwner, NewAccount, OwnCredentials, Registration,
+};
 pub use chats::{Append, ChatHead, ChatStore, Message, MessageCursor, NewMessage, Window};
 pub use error::StoreError;
-pub use users::{FriendAddition, MAX_FRIENDS, MessagesFrom, Peer, ProfileChange, ProfileUpdate, User, UserStore};
+pub use mail::{DueMail, MAX_MAIL_PER_ACCOUNT, MailId, MailStore, NewMail, NewMailToken};
+pub use throttles::{Quota, Taking, ThrottleKey, ThrottleStore, Ticket};
+pub use users::{
+    AccountData, AddressMail, BlockAddition, Friend, FriendAddition, MAX_BLOCKS, MAX_FRIENDS, MessagesFrom, Peer, Person, ProfileChange,
+    ProfileUpdate, User, UserStore,
+};
 
 /// Which backend a store is, as the health route names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +58,7 @@ impl StoreKind {
 
 /// All that the services keep, and how the store itself is doing.
 #[async_trait]
-pub trait Store: AccountStore + UserStore + ChatStore {
+pub trait Store: AccountStore + UserStore + ChatStore + MailStore + ThrottleStore {
     /// Which backend this is.
     fn kind(&self) -> StoreKind;
 

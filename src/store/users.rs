@@ -1,12 +1,14 @@
-//! What the User service keeps: profiles and friends.
+//! What the User service keeps: profiles, friends and blocks.
 
 use async_trait::async_trait;
 
 use super::{Authenticated, StoreError};
-use crate::domain::{Email, SessionKey, Timestamp, UserId, Username};
+use crate::domain::{Email, Session, SessionKey, Timestamp, UserId, Username, UsernamePrefix};
 
 /// Friends a person may have.
 pub const MAX_FRIENDS: usize = 1_000;
+/// People a person may have blocked.
+pub const MAX_BLOCKS: usize = 1_000;
 
 /// Whose messages a person takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +44,8 @@ pub struct User {
     pub id: UserId,
     /// Their public name.
     pub username: Username,
-    /// Their address.
+    /// Their address; empty when it turned out to be somebody else's (see
+    /// [`reset_password`](super::AccountStore::reset_password)).
     pub email: Email,
     /// Whether they have shown that the address is theirs.
     pub is_email_verified: bool,
@@ -67,6 +70,47 @@ pub struct Peer {
     pub has_blocked_caller: bool,
 }
 
+/// Another person, as somebody sees them who has them on a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Who.
+    pub id: UserId,
+    /// Their public name.
+    pub username: Username,
+    /// Whether they have added the caller as a friend, and have not blocked them: then the caller may know the rest.
+    pub has_added_caller: bool,
+    /// The latest use of a session that has not expired; `None` when there is none.
+    pub last_active: Option<Timestamp>,
+    /// When they were last seen.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Somebody on the caller's list of friends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Friend {
+    /// Who.
+    pub person: Person,
+    /// When the caller added them.
+    pub added_at: Timestamp,
+}
+
+/// All that is kept of a person, without secrets and without messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountData {
+    /// The account.
+    pub user: User,
+    /// When they were last seen.
+    pub last_seen: Option<Timestamp>,
+    /// The address before the present one and until when it is kept.
+    pub previous_email: Option<(Email, Timestamp)>,
+    /// Their sessions, most recently used first.
+    pub sessions: Vec<Session>,
+    /// Whom they have added, and when, in the order of adding.
+    pub friends: Vec<(UserId, Timestamp)>,
+    /// Whom they have blocked, in the order of blocking.
+    pub blocks: Vec<UserId>,
+}
+
 /// A change to a profile. What is `None` stays.
 #[derive(Debug, Clone, Default)]
 pub struct ProfileChange {
@@ -76,6 +120,18 @@ pub struct ProfileChange {
     pub email: Option<Email>,
     /// A new choice of whose messages to take.
     pub messages_from: Option<MessagesFrom>,
+}
+
+/// Whom a change of address is mailed to. The present address is told whenever mail can be sent at all: its owner must
+/// hear of a change that is not theirs, however much mail the new address has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressMail {
+    /// Nobody.
+    None,
+    /// The present address, which is told of it.
+    ToPresent,
+    /// That one first, and the new one, which is asked to be verified.
+    ToBoth,
 }
 
 /// What became of a change to a profile.
@@ -102,9 +158,23 @@ pub enum FriendAddition {
     AlreadyFriend,
     /// The person has [`MAX_FRIENDS`] friends; nothing was changed.
     LimitReached,
+    /// The person has blocked them; nothing was changed.
+    Blocked,
 }
 
-/// Profiles and friends.
+/// What became of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum BlockAddition {
+    /// They are blocked, and were perhaps before.
+    Blocked,
+    /// The person has blocked [`MAX_BLOCKS`] others; nothing was changed.
+    LimitReached,
+}
+
+/// Profiles, friends and blocks.
+///
+/// Pending registrations and deleted accounts do not exist for any of these methods.
 #[async_trait]
 pub trait UserStore: Send + Sync {
     /// The caller's own record; `None` when the session was ended or never existed. One operation.
@@ -114,15 +184,54 @@ pub trait UserStore: Send + Sync {
     /// inner `None` when `peer` does not exist. One operation. `peer` may be the caller.
     async fn find_peer(&self, key: &SessionKey, peer: UserId) -> Result<Option<Authenticated<Option<Peer>>>, StoreError>;
 
-    /// Changes a profile as a whole or not at all. An address with another key than the present one is unverified; one
-    /// that differs only in case stays as verified as it was. Of simultaneous attempts for one name or address exactly
-    /// one succeeds; one's own present name and address are not taken.
-    async fn update_profile(&self, user: UserId, change: &ProfileChange) -> Result<ProfileUpdate, StoreError>;
+    /// Changes a profile as a whole or not at all, in one step. Of simultaneous attempts for one name or address exactly one
+    /// succeeds; one's own present name and address are not taken; names are held as for
+    /// [`create_account`](super::AccountStore::create_account).
+    ///
+    /// An address with another key than the present one is unverified, voids all mail tokens, and makes the present one
+    /// the previous one until [`KEEP_PREVIOUS_ADDRESS_MILLIS`](super::KEEP_PREVIOUS_ADDRESS_MILLIS) after `at`, unless an
+    /// earlier previous one is still kept: somebody who changes the address twice must not shut its owner out. As `mail`
+    /// says, a [`MailKind::AddressChanged`](crate::domain::MailKind) to the present address and a
+    /// [`MailKind::NewAddress`](crate::domain::MailKind) to the new one are ordered. An empty present one is told
+    /// nothing and becomes no previous one. An address that differs only in case is taken over and changes nothing of this.
+    async fn update_profile(
+        &self,
+        user: UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+        mail: AddressMail,
+    ) -> Result<ProfileUpdate, StoreError>;
 
-    /// Adds a friend. Any number of simultaneous additions leaves at most [`MAX_FRIENDS`] and none twice. Whether
+    /// Adds a friend. Any number of simultaneous additions leaves at most [`MAX_FRIENDS`], none twice and none that the
+    /// person has blocked. Whether
     /// `friend` exists is the caller's to know (see [`find_peer`](Self::find_peer)).
     async fn add_friend(&self, user: UserId, friend: UserId, at: Timestamp) -> Result<FriendAddition, StoreError>;
 
     /// Removes a friend; `false` when they were none.
     async fn remove_friend(&self, user: UserId, friend: UserId) -> Result<bool, StoreError>;
+
+    /// The caller's friends in the order of adding, but for those who have blocked the caller; `None` when the session was
+    /// ended or never existed. At most two operations, however many friends. `at` decides which sessions have expired.
+    async fn list_friends(&self, key: &SessionKey, at: Timestamp) -> Result<Option<Authenticated<Vec<Friend>>>, StoreError>;
+
+    /// Whom the caller has blocked, in the order of blocking. At most two operations.
+    async fn list_blocks(&self, key: &SessionKey, at: Timestamp) -> Result<Option<Authenticated<Vec<Person>>>, StoreError>;
+
+    /// Blocks somebody; neither is the other's friend any more. What protects `user` takes effect in one step. Any number of
+    /// simultaneous blocks leaves at most [`MAX_BLOCKS`]. Repeating it finishes what a crash has left over. Whether
+    /// `other` exists is the caller's to know.
+    async fn block(&self, user: UserId, other: UserId, at: Timestamp) -> Result<BlockAddition, StoreError>;
+
+    /// Ends a block; `false` when there was none. Friendships do not come back.
+    async fn unblock(&self, user: UserId, other: UserId) -> Result<bool, StoreError>;
+
+    /// At most `limit` people whose names begin so, in the order of their names' keys, but for those who have blocked the
+    /// caller. One operation.
+    async fn search_people(&self, caller: UserId, prefix: &UsernamePrefix, limit: usize, at: Timestamp) -> Result<Vec<Person>, StoreError>;
+
+    /// The people with these ids, in any order, but for those who do not exist or have blocked the caller. One operation.
+    async fn find_people(&self, caller: UserId, ids: &[UserId], at: Timestamp) -> Result<Vec<Person>, StoreError>;
+
+    /// All that is kept of the caller; `None` when the session was ended or never existed. One operation.
+    async fn find_account_data(&self, key: &SessionKey) -> Result<Option<Authenticated<AccountData>>, StoreError>;
 }

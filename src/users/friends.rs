@@ -40,6 +40,7 @@ pub(super) async fn add_friend(
     }
     match store.add_friend(bearer.user(), friend, bearer.now()).await? {
         FriendAddition::Added | FriendAddition::AlreadyFriend => Ok(Message::new("Friend added successfully")),
+        FriendAddition::Blocked => Err(ErrorCode::Blocked.into()),
         FriendAddition::LimitReached => Err(ErrorCode::FriendLimit.into()),
     }
 }

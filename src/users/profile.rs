@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Email, Username};
 use crate::http::{ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
 use crate::identity::Bearer;
-use crate::store::{MessagesFrom, ProfileChange, ProfileUpdate, Store};
+use crate::store::{AddressMail, MessagesFrom, ProfileChange, ProfileUpdate, Store};
 
 pub(super) async fn get_profile(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<OwnUser>, ApiError> {
     let (found, chats) =
@@ -40,7 +40,7 @@ pub(super) async fn update_profile(
     let (found, chats) =
         futures_util::try_join!(store.find_session(bearer.session_key()), store.list_chat_ids(bearer.user(), OwnUser::MAX_CHATS))?;
     bearer.admit(found)?;
-    match store.update_profile(bearer.user(), &change).await? {
+    match store.update_profile(bearer.user(), &change, bearer.now(), AddressMail::None).await? {
         ProfileUpdate::Updated(user) => {
             Ok(web::Json(UpdatedProfile { message: "Profile updated successfully", user: OwnUser::new(&user, &chats) }))
         }

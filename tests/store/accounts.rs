@@ -119,8 +119,8 @@ async fn a_new_session_survives_others_that_were_used_later(context: Arc<Context
 async fn an_ended_session_is_gone_and_the_others_stay(context: Arc<Context>) {
     let person = Person::create(&*context.store).await;
     let second = start_sessions(&context, &person, 1..=1).await.remove(0);
-    assert!(context.store.end_session(&person.key()).await.expect("an answer"));
-    assert!(!context.store.end_session(&person.key()).await.expect("an answer"), "there is nothing left to end");
+    assert!(context.store.end_session(&person.key(), NOW).await.expect("an answer"));
+    assert!(!context.store.end_session(&person.key(), NOW).await.expect("an answer"), "there is nothing left to end");
     for store in [&context.store, &context.other] {
         assert!(store.find_session(&person.key()).await.expect("an answer").is_none());
         assert!(store.find_profile(&person.key()).await.expect("an answer").is_none());
@@ -135,7 +135,7 @@ async fn a_session_belongs_to_one_person(context: Arc<Context>) {
     assert!(context.store.find_session(&mixed).await.expect("an answer").is_none());
     assert!(context.store.find_profile(&mixed).await.expect("an answer").is_none());
     assert!(context.store.find_peer(&mixed, ann.id()).await.expect("an answer").is_none());
-    assert!(!context.store.end_session(&mixed).await.expect("an answer"));
+    assert!(!context.store.end_session(&mixed, NOW).await.expect("an answer"));
 }
 
 async fn use_of_a_session_is_noted_once_a_minute(context: Arc<Context>) {
@@ -148,7 +148,7 @@ async fn use_of_a_session_is_noted_once_a_minute(context: Arc<Context>) {
     assert_eq!(last_used().await, NOW.plus_millis(60_000));
     touch(NOW).await;
     assert_eq!(last_used().await, NOW.plus_millis(60_000), "never backwards");
-    context.store.end_session(&person.key()).await.expect("ended");
+    context.store.end_session(&person.key(), NOW).await.expect("ended");
     touch(NOW.plus_millis(999_999)).await;
     assert!(!exists(&context, &person, &person.account.session).await, "an ended session stays ended");
 }

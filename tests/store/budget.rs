@@ -2,13 +2,23 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::UserId;
-use chat_functions::store::{ProfileChange, Store, StoreError, Window};
+use chat_functions::domain::{MailKind, MailPurpose, UserId, UsernamePrefix};
+use chat_functions::store::{AddressMail, BlockAddition, FriendAddition, MAX_FRIENDS, ProfileChange, Quota, Store, StoreError, Window};
 
-use crate::people::{NOW, Pair, Person, hash, message, new_account, new_session, send};
+use crate::addresses::owner_and_holder;
+use crate::people::{
+    NOW, Pair, Person, hash, message, new_account, new_mail, new_registration, new_session, new_token, other_hash, put_token, send,
+};
+use crate::throttles::new_key;
 use crate::{Context, tests};
 
-tests!(Context: each_method_keeps_its_number_of_operations);
+tests!(Context:
+    each_method_keeps_its_number_of_operations,
+    each_method_about_passwords_and_registrations_keeps_its_number_of_operations,
+    a_reset_by_an_address_of_another_account_keeps_its_number_of_operations,
+    each_method_about_other_people_keeps_its_number_of_operations,
+    each_method_about_mail_and_counters_keeps_its_number_of_operations,
+);
 
 async fn each_method_keeps_its_number_of_operations(context: Arc<Context>) {
     let store = context.quiet_store().await;
@@ -19,7 +29,7 @@ async fn each_method_keeps_its_number_of_operations(context: Arc<Context>) {
     let rename = ProfileChange { username: Some(new_account().user.username), ..ProfileChange::default() };
     let keyed = message(pair.chat, ann, "keyed", Some("key"));
 
-    let mut meter = Meter { store: Arc::clone(&store), before: store.operations() };
+    let mut meter = Meter::start(&store);
     meter.spent("create_account", 1, store.create_account(&new_account()).await);
     meter.spent("find_credentials", 1, store.find_credentials(&pair.ann.account.user.email.key()).await);
     meter.spent("start_session", 1, store.start_session(ann, &hash(), None, &new_session(NOW)).await);
@@ -27,7 +37,7 @@ async fn each_method_keeps_its_number_of_operations(context: Arc<Context>) {
     meter.spent("touch_session", 1, store.touch_session(&key, NOW.plus_millis(100_000)).await);
     meter.spent("find_profile", 1, store.find_profile(&key).await);
     meter.spent("find_peer", 1, store.find_peer(&key, carl.id()).await);
-    meter.spent("update_profile", 1, store.update_profile(ann, &rename).await);
+    meter.spent("update_profile", 1, store.update_profile(ann, &rename, NOW, AddressMail::None).await);
     meter.spent("add_friend", 1, store.add_friend(ann, UserId::generate(), NOW).await);
     meter.spent("remove_friend", 1, store.remove_friend(ann, carl.id()).await);
     meter.spent("list_chat_ids", 1, store.list_chat_ids(ann, 1_000).await);
@@ -40,9 +50,110 @@ async fn each_method_keeps_its_number_of_operations(context: Arc<Context>) {
     );
     meter.spent("list_chat_messages", 1, store.list_chat_messages(pair.chat, Window::Newest, 100).await);
     meter.spent("list_messages", 2, store.list_messages(ann, None, 100).await);
-    meter.spent("end_session", 1, store.end_session(&key).await);
+    meter.spent("end_session", 1, store.end_session(&key, NOW).await);
     store.check().await.expect("an answer");
     assert_eq!(store.operations(), meter.before, "the upkeep is not counted");
+}
+
+async fn each_method_about_passwords_and_registrations_keeps_its_number_of_operations(context: Arc<Context>) {
+    let store = context.quiet_store().await;
+    let (ann, bob) = (Person::create(&*store).await, Person::create(&*store).await);
+    let (key, email) = (ann.key(), ann.email());
+    let verification = put_token(&*store, ann.id(), MailPurpose::Verification, email).await;
+    let reset = put_token(&*store, bob.id(), MailPurpose::PasswordReset, bob.email()).await;
+    let of_free_address = new_registration(&new_account().user.email);
+    let of_taken_address = new_registration(email);
+    let notice = new_mail(MailKind::PasswordChanged, email, NOW);
+
+    let mut meter = Meter::start(&store);
+    meter.spent("create_registration", 1, store.create_registration(&of_free_address).await);
+    meter.spent("create_registration, of a taken address", 1, store.create_registration(&of_taken_address).await);
+    let activation = put_token(&*store, of_free_address.id, MailPurpose::Verification, &of_free_address.email).await;
+    meter.skip();
+    meter.spent("find_mail_token", 1, store.find_mail_token(&verification.hash, verification.purpose, NOW).await);
+    meter.spent("verify_email", 2, store.verify_email(&verification.hash, NOW).await);
+    meter.spent("verify_email, of a registration", 3, store.verify_email(&activation.hash, NOW).await);
+    meter.spent("list_sessions", 1, store.list_sessions(&key).await);
+    meter.spent("end_other_sessions", 1, store.end_other_sessions(&key).await);
+    meter.spent("find_own_credentials", 1, store.find_own_credentials(&key).await);
+    meter.spent("change_password", 1, store.change_password(&key, &hash(), &other_hash(), Some(&notice)).await);
+    meter.spent("find_reset_address", 2, store.find_reset_address(&email.key(), NOW).await);
+    meter.spent("reset_password", 3, store.reset_password(&reset.hash, &other_hash(), NOW, true).await);
+    meter.spent("delete_account", 2, store.delete_account(ann.id(), &other_hash(), NOW).await);
+}
+
+async fn a_reset_by_an_address_of_another_account_keeps_its_number_of_operations(context: Arc<Context>) {
+    let store = context.quiet_store().await;
+    for (is_verified, what, most) in [(false, "reset_password, of an unverified address", 5), (true, "of a verified one", 4)] {
+        let (owner, holder) = owner_and_holder(&*store).await;
+        let token = put_token(&*store, owner.id(), MailPurpose::PasswordReset, owner.email()).await;
+        if is_verified {
+            let verification = put_token(&*store, holder.id(), MailPurpose::NewAddress, owner.email()).await;
+            assert_eq!(store.verify_email(&verification.hash, NOW).await.expect("an answer"), Some(holder.id()));
+        }
+        let mut meter = Meter::start(&store);
+        meter.spent(what, most, store.reset_password(&token.hash, &other_hash(), NOW, true).await);
+    }
+}
+
+async fn each_method_about_other_people_keeps_its_number_of_operations(context: Arc<Context>) {
+    let store = context.quiet_store().await;
+    let ann = Person::create(&*store).await;
+    let (id, key) = (ann.id(), ann.key());
+    fill_lists(&store, &ann).await;
+    let blocked = UserId::generate();
+    let prefix = UsernamePrefix::parse("person").expect("a prefix");
+    let ids: Vec<UserId> = (0..100).map(|_| UserId::generate()).collect();
+
+    let mut meter = Meter::start(&store);
+    meter.spent("list_friends", 2, store.list_friends(&key, NOW).await);
+    meter.spent("list_blocks", 2, store.list_blocks(&key, NOW).await);
+    meter.spent("search_people", 1, store.search_people(id, &prefix, 20, NOW).await);
+    meter.spent("find_people", 1, store.find_people(id, &ids, NOW).await);
+    meter.spent("find_account_data", 1, store.find_account_data(&key).await);
+    meter.spent("block", 2, store.block(id, blocked, NOW).await);
+    meter.spent("unblock", 1, store.unblock(id, blocked).await);
+}
+
+/// Gives somebody as many friends as there may be, and half as many blocks; some of both exist.
+async fn fill_lists(store: &Arc<dyn Store>, person: &Person) {
+    for _ in 0..10 {
+        let (friend, blocked) = (Person::create(&**store).await, Person::create(&**store).await);
+        person.add(&**store, &friend).await;
+        person.block(&**store, &blocked).await;
+    }
+    for _ in 10..MAX_FRIENDS / 10 {
+        let added = futures_util::future::join_all((0..10).map(|_| store.add_friend(person.id(), UserId::generate(), NOW))).await;
+        assert!(added.into_iter().all(|added| added.is_ok_and(|added| added == FriendAddition::Added)));
+        let blocked = futures_util::future::join_all((0..5).map(|_| store.block(person.id(), UserId::generate(), NOW))).await;
+        assert!(blocked.into_iter().all(|blocked| blocked.is_ok_and(|blocked| blocked == BlockAddition::Blocked)));
+    }
+}
+
+async fn each_method_about_mail_and_counters_keeps_its_number_of_operations(context: Arc<Context>) {
+    let alone = context.alone().await;
+    let (store, key) = (Arc::clone(&alone.store), new_key());
+    let person = Person::create(&*store).await;
+    let mail = new_mail(MailKind::PasswordReset, person.email(), NOW);
+    let token = new_token(MailPurpose::PasswordReset, person.email());
+    let quota = Quota { count: 1, window_millis: 60_000 };
+
+    let mut meter = Meter::start(&store);
+    meter.spent("order_mail", 1, store.order_mail(person.id(), &mail).await);
+    let due = store.take_due_mail(NOW, NOW.plus_millis(1)).await.expect("an answer").expect("a mail");
+    meter.spent("take_due_mail", 1, Ok(()));
+    meter.spent("take_due_mail, when none is due", 1, store.take_due_mail(NOW, NOW).await);
+    meter.spent("postpone_mail", 1, store.postpone_mail(&due, NOW).await);
+    meter.spent("put_mail_token", 1, store.put_mail_token(person.id(), &token).await);
+    meter.spent("finish_mail", 1, store.finish_mail(&due).await);
+    meter.spent("count_mail", 1, store.count_mail().await);
+    let counted = store.take(&key, quota, NOW).await.expect("an answer").outcome.expect("room");
+    meter.spent("take", 1, Ok(()));
+    meter.spent("take, when nothing is counted", 2, store.take(&key, quota, NOW).await);
+    meter.spent("give_back", 1, store.give_back(&counted, Some(NOW)).await);
+    drop(meter);
+    drop(store);
+    alone.tear_down().await;
 }
 
 /// Counts from one reading to the next.
@@ -52,6 +163,15 @@ struct Meter {
 }
 
 impl Meter {
+    fn start(store: &Arc<dyn Store>) -> Self {
+        Self { store: Arc::clone(store), before: store.operations() }
+    }
+
+    /// Leaves out what was spent since the last reading.
+    fn skip(&mut self) {
+        self.before = self.store.operations();
+    }
+
     /// Checks what an operation took; none at all would mean that the counter stands still.
     #[track_caller]
     fn spent<T>(&mut self, what: &str, most: u64, answer: Result<T, StoreError>) {

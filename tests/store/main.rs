@@ -5,14 +5,27 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, missing_docs, reason = "tests fail by panicking")]
 
+mod account_races;
 mod accounts;
+mod addresses;
+mod blocks;
 mod budget;
 mod chats;
+mod deletion;
+mod friends;
+mod mail;
+mod mongodb_clock;
 mod mongodb_only;
+mod mongodb_plans;
+mod passwords;
 mod people;
 mod races;
+mod registrations;
+mod search;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
+mod throttles;
 mod users;
 
 use std::process::ExitCode;
@@ -60,7 +73,15 @@ impl Context {
         }
     }
 
-    async fn tear_down(self: Arc<Self>) {
+    /// The same with nothing in it, for a test that meets what others leave; the test tears it down.
+    pub async fn alone(&self) -> Arc<Self> {
+        Arc::new(match &self.place {
+            Place::Folder(_) => Self::sqlite(),
+            Place::Database(_) => Self::mongodb().await.expect("a store"),
+        })
+    }
+
+    pub async fn tear_down(self: Arc<Self>) {
         self.store.close().await;
         self.other.close().await;
         if let Place::Database(database) = &self.place {
@@ -70,7 +91,11 @@ impl Context {
 }
 
 async fn connect(database: &TestDatabase) -> Result<Arc<dyn Store>, String> {
-    let store = MongoStore::connect(&database.uri()).map_err(|error| error.to_string())?;
+    connect_to(&database.uri()).await
+}
+
+async fn connect_to(uri: &str) -> Result<Arc<dyn Store>, String> {
+    let store = MongoStore::connect(uri).map_err(|error| error.to_string())?;
     let begun = Instant::now();
     while let Err(error) = store.check().await {
         if begun.elapsed() > Duration::from_secs(30) {
@@ -87,6 +112,26 @@ fn main() -> ExitCode {
         Way { name: "sqlite", context: Ok(Arc::new(Context::sqlite())) },
         Way { name: "mongodb", context: runtime.block_on(Context::mongodb()).map(Arc::new) },
     ];
-    let tests = [accounts::TESTS, users::TESTS, chats::TESTS, races::TESTS, budget::TESTS, mongodb_only::TESTS];
+    let tests = [
+        accounts::TESTS,
+        sessions::TESTS,
+        registrations::TESTS,
+        passwords::TESTS,
+        addresses::TESTS,
+        deletion::TESTS,
+        users::TESTS,
+        friends::TESTS,
+        blocks::TESTS,
+        search::TESTS,
+        chats::TESTS,
+        mail::TESTS,
+        throttles::TESTS,
+        races::TESTS,
+        account_races::TESTS,
+        budget::TESTS,
+        mongodb_only::TESTS,
+        mongodb_plans::TESTS,
+        mongodb_clock::TESTS,
+    ];
     harness::run(&runtime, ways, &tests, Context::tear_down)
 }

@@ -1,26 +1,61 @@
-//! What only MongoDB can get wrong: indexes that are missing, and queries that do not use them.
+//! What only MongoDB can get wrong: indexes that are missing, documents of another make, steps that were not finished.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use chat_functions::store::mongo::MongoStore;
-use chat_functions::store::{Append, Creation, MessageCursor, Store, StoreError, Window};
-use mongodb::bson::{Bson, Document, doc};
-use mongodb::event::EventHandler;
-use mongodb::event::command::CommandEvent;
+use chat_functions::domain::{MailKind, MailPurpose};
+use chat_functions::store::{AddressMail, Creation, ProfileChange, ProfileUpdate, Store, StoreError};
+use mongodb::bson::{DateTime, Document, Uuid, doc};
+use mongodb::{Collection, Database};
 
-use crate::people::{NOW, Pair, Person, account_named, hash, message, new_account, new_session, send};
+use crate::people::{NOW, Person, account_named, hash, new_account, new_mail, put_token};
 use crate::support::mongodb::TestDatabase;
 use crate::{Context, connect, tests};
 
 /// The one way that these tests run in.
-const MONGODB: &[&str] = &["mongodb"];
+pub const MONGODB: &[&str] = &["mongodb"];
 
 tests!(Context:
+    every_index_that_is_dropped_is_made_again in MONGODB,
     a_dropped_unique_index_is_made_again in MONGODB,
     without_a_unique_index_nothing_is_served in MONGODB,
-    no_query_looks_at_more_than_it_gives in MONGODB,
+    people_without_the_fields_of_later_versions_can_do_everything in MONGODB,
+    a_deletion_that_was_cut_short_is_finished in MONGODB,
+    mail_that_cannot_be_read_does_not_hold_up_the_rest in MONGODB,
 );
+
+/// The definitions of all indexes, by collection and name.
+async fn indexes(database: &Database) -> BTreeMap<String, Document> {
+    let mut all = BTreeMap::new();
+    for collection in ["users", "chats", "messages", "throttles"] {
+        let answer = database.run_command(doc! { "listIndexes": collection }).await.expect("an answer");
+        let batch = answer.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch")).expect("a batch");
+        for index in batch.iter().filter_map(|index| index.as_document()) {
+            all.insert(format!("{collection}.{}", index.get_str("name").expect("a name")), index.clone());
+        }
+    }
+    all
+}
+
+async fn every_index_that_is_dropped_is_made_again(_: Arc<Context>) {
+    let database = TestDatabase::new().expect("a server");
+    let store = connect(&database).await.expect("a store");
+    let opened = database.open().await;
+    let complete = indexes(&opened).await;
+    for collection in ["users", "chats", "messages", "throttles"] {
+        opened.collection::<Document>(collection).drop_indexes().await.expect("dropped");
+    }
+    assert_eq!(indexes(&opened).await.len(), 4, "one on the key of each collection");
+    store.check().await.expect("made again");
+    assert_eq!(indexes(&opened).await, complete);
+    for expiring in ["users.held", "throttles.expired"] {
+        let seconds = complete.get(expiring).and_then(|index| index.get("expireAfterSeconds"));
+        let at_once = seconds.is_some_and(|seconds| seconds.as_i64().or(seconds.as_i32().map(i64::from)) == Some(0));
+        assert!(at_once, "{expiring}: {seconds:?}");
+    }
+    database.drop_database().await;
+}
 
 async fn a_dropped_unique_index_is_made_again(_: Arc<Context>) {
     let database = TestDatabase::new().expect("a server");
@@ -55,107 +90,85 @@ async fn without_a_unique_index_nothing_is_served(_: Arc<Context>) {
     database.drop_database().await;
 }
 
-/// The commands that a store sends, as the server gets them.
-#[derive(Clone, Default)]
-struct Commands(Arc<Mutex<Vec<Document>>>);
-
-impl Commands {
-    fn observer(&self) -> EventHandler<CommandEvent> {
-        let commands = self.clone();
-        EventHandler::callback(move |event| {
-            if let CommandEvent::Started(started) = event {
-                commands.0.lock().expect("unpoisoned").push(started.command);
-            }
-        })
-    }
-
-    fn take(&self) -> Vec<Document> {
-        std::mem::take(&mut *self.0.lock().expect("unpoisoned"))
-    }
+/// Somebody whose document is as it was before there was mail.
+async fn person_of_old(store: &dyn Store, users: &Collection<Document>) -> Person {
+    let person = Person::create(store).await;
+    let later_fields = doc! { "mail": "", "mailCount": "", "mailDueAt": "", "mailTokens": "" };
+    let stripped = users.update_one(id_of(&person), doc! { "$unset": later_fields }).await.expect("an answer");
+    assert_eq!(stripped.modified_count, 1);
+    person
 }
 
-async fn no_query_looks_at_more_than_it_gives(_: Arc<Context>) {
-    if std::env::var("TEST_MONGODB_SERVER").is_ok_and(|path| path.ends_with("secantusd-py")) {
-        assert!(std::env::var_os("CI").is_none(), "NOT RUN: this server has no plans like MongoDB's");
-        return eprintln!("NOT RUN: this server has no plans like MongoDB's");
-    }
-    let (database, commands) = (TestDatabase::new().expect("a server"), Commands::default());
-    let store = MongoStore::connect_observed(&database.uri(), commands.observer()).expect("a store");
-    while store.check().await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let (pair, carl) = (Pair::create(&store).await, Person::create(&store).await);
-    for number in 0..30 {
-        send(&store, &pair.message(&pair.ann, &number.to_string())).await;
-    }
-    commands.take();
-    use_every_method(&store, &pair, &carl).await;
-    let used = commands.take();
-    let opened = database.open().await;
-    let mut explained = 0;
-    for command in used.into_iter().filter_map(explainable) {
-        let plan = opened.run_command(doc! { "explain": command.clone(), "verbosity": "queryPlanner" }).await.expect("a plan");
-        let stages = stages(&Bson::Document(plan));
-        assert!(!stages.is_empty(), "{command}");
-        for costly in ["COLLSCAN", "SORT"] {
-            assert!(!stages.iter().any(|stage| stage == costly), "{costly} for {command}: {stages:?}");
-        }
-        explained += 1;
-    }
-    assert!(explained >= 15, "only {explained} commands were explained");
-    store.close().await;
+fn id_of(person: &Person) -> Document {
+    doc! { "_id": Uuid::from_bytes(person.id().to_bytes()) }
+}
+
+async fn people_without_the_fields_of_later_versions_can_do_everything(_: Arc<Context>) {
+    let database = TestDatabase::new().expect("a server");
+    let (store, users) = (connect(&database).await.expect("a store"), database.open().await.collection("users"));
+    let of_old = async || person_of_old(&*store, &users).await;
+    let (ann, bob) = (of_old().await, of_old().await);
+    let address = &ann.account.user.email;
+
+    store.order_mail(ann.id(), &new_mail(MailKind::Verification, address, NOW)).await.expect("ordered");
+    let mail = store.take_due_mail(NOW, NOW.plus_millis(1)).await.expect("an answer").expect("a mail");
+    let stripped = doc! { "$unset": { "mail": "", "mailCount": "", "mailDueAt": "" } };
+    users.update_one(id_of(&ann), stripped).await.expect("stripped again");
+    store.postpone_mail(&mail, NOW).await.expect("nothing to do");
+    store.finish_mail(&mail).await.expect("nothing to do");
+    assert_eq!(store.take_due_mail(NOW, NOW).await.expect("an answer"), None);
+
+    let token = put_token(&*store, ann.id(), MailPurpose::Verification, address).await;
+    assert_eq!(store.verify_email(&token.hash, NOW).await.expect("an answer"), Some(ann.id()));
+    let change = ProfileChange { email: Some(new_account().user.email), ..ProfileChange::default() };
+    let updated = store.update_profile(bob.id(), &change, NOW, AddressMail::ToBoth).await.expect("an answer");
+    assert!(matches!(updated, ProfileUpdate::Updated(_)), "{updated:?}");
+    let notice = new_mail(MailKind::PasswordChanged, address, NOW);
+    let person = of_old().await;
+    assert!(store.change_password(&person.key(), &hash(), &hash(), Some(&notice)).await.expect("an answer"));
+    assert_eq!(store.count_mail().await.expect("a number"), 3);
+
+    let data = store.find_account_data(&ann.key()).await.expect("an answer").expect("a session").record;
+    assert_eq!((data.user.is_email_verified, data.previous_email), (true, None));
+    assert_eq!(store.find_people(ann.id(), &[bob.id()], NOW).await.expect("an answer").len(), 1);
+    assert!(store.delete_account(of_old().await.id(), &hash(), NOW).await.expect("an answer"));
     database.drop_database().await;
 }
 
-async fn use_every_method(store: &dyn Store, pair: &Pair, carl: &Person) {
-    let (ann, key) = (pair.ann.id(), pair.ann.key());
-    let head = store.find_chat_head(pair.chat).await.expect("an answer");
-    let keyed = message(pair.chat, ann, "keyed", Some("key"));
-    let first = store.append_message(&keyed, head).await.expect("an answer");
-    assert!(matches!(first, Append::Stored(_)));
-    assert!(matches!(store.append_message(&keyed, head).await.expect("an answer"), Append::Replayed(_)));
-    store.find_credentials(&pair.ann.account.user.email.key()).await.expect("an answer");
-    store.start_session(ann, &hash(), None, &new_session(NOW)).await.expect("an answer");
-    store.find_session(&key).await.expect("an answer");
-    store.touch_session(&key, NOW.plus_millis(100_000)).await.expect("an answer");
-    store.find_profile(&key).await.expect("an answer");
-    store.find_peer(&key, carl.id()).await.expect("an answer");
-    let _added = store.add_friend(ann, carl.id(), NOW).await.expect("an answer");
-    let _again = store.add_friend(ann, carl.id(), NOW).await.expect("an answer");
-    store.remove_friend(ann, carl.id()).await.expect("an answer");
-    store.list_chat_ids(ann, 1_000).await.expect("an answer");
-    for window in [Window::Newest, Window::Before(20), Window::After(5)] {
-        store.list_chat_messages(pair.chat, window, 10).await.expect("an answer");
+async fn a_deletion_that_was_cut_short_is_finished(_: Arc<Context>) {
+    let database = TestDatabase::new().expect("a server");
+    let (store, users) = (connect(&database).await.expect("a store"), database.open().await.collection::<Document>("users"));
+    let (ann, bob) = (Person::create(&*store).await, Person::create(&*store).await);
+    assert!(store.delete_account(bob.id(), &hash(), NOW).await.expect("an answer"));
+    store.close().await;
+    let friend = doc! { "id": Uuid::from_bytes(bob.id().to_bytes()), "addedAt": DateTime::from_millis(NOW.as_millis()) };
+    users.update_one(id_of(&ann), doc! { "$push": { "friends": friend } }).await.expect("stored");
+    users.update_one(id_of(&bob), doc! { "$set": { "isListed": true } }).await.expect("stored");
+
+    let store = connect(&database).await.expect("a store");
+    let listed = store.list_friends(&ann.key(), NOW).await.expect("an answer").expect("a session").record;
+    assert!(listed.is_empty(), "hidden all the while");
+    let begun = Instant::now();
+    while !ann.profile(&*store).await.friends.is_empty() || users.count_documents(doc! { "isListed": true }).await.expect("a number") > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the upkeep does not finish it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let newest = store.list_messages(ann, None, 10).await.expect("an answer");
-    store.list_messages(ann, newest.last().map(MessageCursor::of).as_ref(), 10).await.expect("an answer");
-    assert_eq!(store.create_account(&pair.ann.account).await.expect("an answer"), Creation::UsernameTaken);
-    store.end_session(&key).await.expect("an answer");
+    database.drop_database().await;
 }
 
-/// The part of a command that says what is looked for, as a query that the server can explain.
-fn explainable(command: Document) -> Option<Document> {
-    let find = |collection: &Bson, filter: &Bson| doc! { "find": collection.clone(), "filter": filter.clone() };
-    if command.contains_key("find") {
-        let kept = ["find", "filter", "sort", "projection", "limit"];
-        return Some(command.into_iter().filter(|(name, _)| kept.contains(&name.as_str())).collect());
+async fn mail_that_cannot_be_read_does_not_hold_up_the_rest(_: Arc<Context>) {
+    let database = TestDatabase::new().expect("a server");
+    let (store, users) = (connect(&database).await.expect("a store"), database.open().await.collection::<Document>("users"));
+    let (ann, bob) = (Person::create(&*store).await, Person::create(&*store).await);
+    for (person, at) in [(&ann, NOW), (&bob, NOW.plus_millis(1))] {
+        store.order_mail(person.id(), &new_mail(MailKind::Verification, &person.account.user.email, at)).await.expect("ordered");
     }
-    if let (Some(collection), Some(query)) = (command.get("findAndModify"), command.get("query")) {
-        return Some(find(collection, query));
-    }
-    let update = command.get_array("updates").ok()?.first()?.as_document()?;
-    Some(find(command.get("update")?, update.get("q")?))
-}
-
-/// The names of all stages of the chosen plan.
-fn stages(plan: &Bson) -> Vec<String> {
-    match plan {
-        Bson::Document(document) => {
-            let own = document.get_str("stage").map(str::to_owned).ok();
-            let inner = document.iter().filter(|(name, _)| *name != "rejectedPlans").flat_map(|(_, value)| stages(value));
-            own.into_iter().chain(inner).collect()
-        }
-        Bson::Array(values) => values.iter().flat_map(stages).collect(),
-        _ => Vec::new(),
-    }
+    users.update_one(id_of(&ann), doc! { "$set": { "mail.0.kind": "of a later version" } }).await.expect("stored");
+    let (at, until) = (NOW.plus_millis(10), NOW.plus_millis(1_000));
+    let unreadable = store.take_due_mail(at, until).await;
+    assert!(matches!(unreadable, Err(StoreError::Broken(_))), "{unreadable:?}");
+    let mail = store.take_due_mail(at, until).await.expect("an answer").expect("a mail");
+    assert_eq!(mail.user, bob.id());
+    assert_eq!(store.take_due_mail(at, until).await.expect("an answer"), None);
+    database.drop_database().await;
 }

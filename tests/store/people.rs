@@ -3,9 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chat_functions::domain::{
-    ChatId, ClientId, Email, MessageText, PasswordHash, Session, SessionId, SessionKey, Timestamp, UserId, Username,
+    ChatId, ClientId, Email, MailKind, MailPurpose, MailToken, MessageText, PasswordHash, Session, SessionId, SessionKey, Timestamp,
+    UserId, Username,
 };
-use chat_functions::store::{Append, ChatHead, Creation, Message, NewAccount, NewMessage, Store, User};
+use chat_functions::store::{
+    AccountData, AddressMail, Append, BlockAddition, ChatHead, Creation, FriendAddition, HOLD_REGISTRATION_MILLIS, Message, NewAccount,
+    NewMail, NewMailToken, NewMessage, ProfileChange, ProfileUpdate, Registration, Store, User,
+};
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA";
@@ -29,7 +33,7 @@ pub fn account_named(name: &str, email: &str) -> NewAccount {
         last_login: Some(NOW),
         created_at: NOW,
     };
-    NewAccount { user, password_hash: hash(), session: new_session(NOW) }
+    NewAccount { user, password_hash: hash(), session: new_session(NOW), mail: None }
 }
 
 pub fn hash() -> PasswordHash {
@@ -38,6 +42,56 @@ pub fn hash() -> PasswordHash {
 
 pub fn new_session(at: Timestamp) -> Session {
     Session::begin(&SessionId::generate().expect("random bytes"), at, Some("tests".to_owned()))
+}
+
+/// A registration of this address under a name that nobody has.
+pub fn new_registration(email: &Email) -> Registration {
+    let user = new_account().user;
+    let mail = new_mail(MailKind::Verification, email, NOW);
+    Registration { id: user.id, username: user.username, email: email.clone(), password_hash: hash(), created_at: NOW, mail }
+}
+
+/// When a [`new_registration`] is over.
+pub fn registration_end() -> Timestamp {
+    NOW.plus_millis(HOLD_REGISTRATION_MILLIS)
+}
+
+pub fn new_mail(kind: MailKind, address: &Email, at: Timestamp) -> NewMail {
+    NewMail { kind, address: address.clone(), at }
+}
+
+/// A token that begins now.
+pub fn new_token(purpose: MailPurpose, address: &Email) -> NewMailToken {
+    let hash = MailToken::generate().expect("random bytes").hash();
+    NewMailToken { purpose, hash, address: address.clone(), expires_at: NOW.plus_millis(purpose.lifetime_millis()) }
+}
+
+/// Puts a token out that begins now.
+pub async fn put_token(store: &dyn Store, user: UserId, purpose: MailPurpose, address: &Email) -> NewMailToken {
+    let token = new_token(purpose, address);
+    assert!(store.put_mail_token(user, &token).await.expect("an answer"));
+    token
+}
+
+pub fn other_hash() -> PasswordHash {
+    PasswordHash::new("another hash".to_owned())
+}
+
+/// Notes a registration.
+pub async fn register(store: &dyn Store, email: &Email) -> Registration {
+    let registration = new_registration(email);
+    assert!(store.create_registration(&registration).await.expect("an answer"));
+    registration
+}
+
+/// Whether a token may be used now.
+pub async fn is_good(store: &dyn Store, token: &NewMailToken) -> bool {
+    store.find_mail_token(&token.hash, token.purpose, NOW).await.expect("an answer").is_some()
+}
+
+/// The same address in other letters.
+pub fn louder(address: &Email) -> Email {
+    Email::parse(&address.as_str().to_ascii_uppercase()).expect("an address")
 }
 
 /// A person with an account and a session.
@@ -66,6 +120,48 @@ impl Person {
 
     pub async fn profile(&self, store: &dyn Store) -> User {
         store.find_profile(&self.key()).await.expect("an answer").expect("a person").record
+    }
+
+    /// All that is kept of them.
+    pub async fn data(&self, store: &dyn Store) -> AccountData {
+        store.find_account_data(&self.key()).await.expect("an answer").expect("a person").record
+    }
+
+    /// Their address.
+    pub fn email(&self) -> &Email {
+        &self.account.user.email
+    }
+
+    /// Changes their address to one that nobody has.
+    pub async fn move_to_new_address(&self, store: &dyn Store, at: Timestamp) -> Email {
+        let email = new_account().user.email;
+        self.move_to(store, &email, at).await;
+        email
+    }
+
+    /// Changes their address to this one, which is free.
+    pub async fn move_to(&self, store: &dyn Store, email: &Email, at: Timestamp) {
+        let change = ProfileChange { email: Some(email.clone()), ..ProfileChange::default() };
+        let updated = store.update_profile(self.id(), &change, at, AddressMail::None).await.expect("an answer");
+        assert!(matches!(updated, ProfileUpdate::Updated(_)), "{updated:?}");
+    }
+
+    pub async fn log_in(&self, store: &dyn Store, at: Timestamp) -> Session {
+        let session = new_session(at);
+        store.start_session(self.id(), &hash(), None, &session).await.expect("an answer").expect("a person");
+        session
+    }
+
+    pub async fn add(&self, store: &dyn Store, friend: &Person) {
+        assert_eq!(store.add_friend(self.id(), friend.id(), NOW).await.expect("an answer"), FriendAddition::Added);
+    }
+
+    pub async fn block(&self, store: &dyn Store, other: &Person) {
+        assert_eq!(store.block(self.id(), other.id(), NOW).await.expect("an answer"), BlockAddition::Blocked);
+    }
+
+    pub async fn delete(&self, store: &dyn Store) {
+        assert!(store.delete_account(self.id(), &hash(), NOW).await.expect("an answer"));
     }
 }
 

@@ -1,14 +1,18 @@
 //! Races: many at once, through two instances where the backend has them. Whatever the order, the rules hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_functions::domain::{Session, UserId};
-use chat_functions::store::{Append, Creation, FriendAddition, MAX_FRIENDS, ProfileChange, ProfileUpdate, Store, StoreError, Window};
+use chat_functions::domain::{MailKind, Session, UserId};
+use chat_functions::store::{
+    AddressMail, Append, BlockAddition, Creation, FriendAddition, MAX_BLOCKS, MAX_FRIENDS, MailId, ProfileChange, ProfileUpdate, Quota,
+    Store, StoreError, Window,
+};
 
-use crate::people::{NOW, Pair, Person, hash, message, new_account, new_session, stored};
+use crate::people::{NOW, Pair, Person, hash, message, new_account, new_mail, new_session, stored};
+use crate::throttles::new_key;
 use crate::{Context, tests};
 
 const AT_ONCE: usize = 50;
@@ -19,6 +23,10 @@ tests!(Context:
     of_40_logins_20_sessions_are_left,
     of_20_notes_of_use_one_is_written,
     of_50_friends_at_the_cap_one_is_added,
+    of_50_blocks_at_the_cap_one_is_added,
+    nobody_is_blocked_and_a_friend_at_once,
+    of_100_events_at_once_no_more_than_the_quota_are_counted,
+    of_30_takers_each_gets_another_mail,
     one_friend_added_50_times_is_one_friend,
     of_50_messages_into_a_new_chat_each_has_its_number,
     one_client_id_50_times_is_one_message,
@@ -26,7 +34,7 @@ tests!(Context:
 );
 
 /// Starts all at once on the instances by turns and gives their answers.
-async fn at_once<T, F>(context: &Context, count: usize, task: impl Fn(Arc<dyn Store>, usize) -> F) -> Vec<T>
+pub async fn at_once<T, F>(context: &Context, count: usize, task: impl Fn(Arc<dyn Store>, usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -50,7 +58,7 @@ where
 }
 
 /// The answer of a store that may have too much to do at first, in which case it has changed nothing.
-async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(call: impl Fn() -> F) -> T {
+pub async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(call: impl Fn() -> F) -> T {
     for _ in 0..1_000 {
         match call().await {
             Err(StoreError::Overloaded) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -60,7 +68,7 @@ async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(call: impl Fn()
     panic!("the store has too much to do for 20 seconds")
 }
 
-fn count<T: PartialEq>(answers: &[T], wanted: &T) -> usize {
+pub fn count<T: PartialEq>(answers: &[T], wanted: &T) -> usize {
     answers.iter().filter(|answer| *answer == wanted).count()
 }
 
@@ -83,7 +91,7 @@ async fn of_two_people_who_change_to_one_address_one_gets_it(context: Arc<Contex
         let change = ProfileChange { email: Some(new_account().user.email), ..ProfileChange::default() };
         let answers = at_once(&context, 2, |store, index| {
             let change = change.clone();
-            async move { store.update_profile(ids[index], &change).await.expect("an answer") }
+            async move { store.update_profile(ids[index], &change, NOW, AddressMail::None).await.expect("an answer") }
         })
         .await;
         assert_eq!(count(&answers, &ProfileUpdate::EmailTaken), 1, "{answers:?}");
@@ -128,8 +136,8 @@ async fn of_50_friends_at_the_cap_one_is_added(context: Arc<Context>) {
         let friend = UserId::generate();
         patiently(|| store.add_friend(id, friend, NOW)).await
     };
-    for _ in 0..9 {
-        let filled = at_once(&context, (MAX_FRIENDS - 1) / 9, |store, _| add(store)).await;
+    for _ in 0..111 {
+        let filled = at_once(&context, (MAX_FRIENDS - 1) / 111, |store, _| add(store)).await;
         assert_eq!(count(&filled, &FriendAddition::Added), filled.len());
     }
     assert_eq!(person.profile(&*context.store).await.friends.len(), MAX_FRIENDS - 1);
@@ -137,6 +145,79 @@ async fn of_50_friends_at_the_cap_one_is_added(context: Arc<Context>) {
     assert_eq!(count(&answers, &FriendAddition::Added), 1);
     assert_eq!(count(&answers, &FriendAddition::LimitReached), AT_ONCE - 1);
     assert_eq!(person.profile(&*context.store).await.friends.len(), MAX_FRIENDS);
+}
+
+async fn of_50_blocks_at_the_cap_one_is_added(context: Arc<Context>) {
+    let person = Person::create(&*context.store).await;
+    let id = person.id();
+    let block = move |store: Arc<dyn Store>| async move {
+        let other = UserId::generate();
+        patiently(|| store.block(id, other, NOW)).await
+    };
+    for _ in 0..111 {
+        let filled = at_once(&context, (MAX_BLOCKS - 1) / 111, |store, _| block(store)).await;
+        assert_eq!(count(&filled, &BlockAddition::Blocked), filled.len());
+    }
+    assert_eq!(person.data(&*context.store).await.blocks.len(), MAX_BLOCKS - 1);
+    let answers = at_once(&context, AT_ONCE, |store, _| block(store)).await;
+    assert_eq!(count(&answers, &BlockAddition::Blocked), 1);
+    assert_eq!(count(&answers, &BlockAddition::LimitReached), AT_ONCE - 1);
+    let blocks = person.data(&*context.store).await.blocks;
+    assert_eq!(blocks.len(), MAX_BLOCKS);
+    let again = context.store.block(id, blocks[0], NOW).await.expect("an answer");
+    assert_eq!(again, BlockAddition::Blocked, "who is blocked already needs no place");
+    let friend = UserId::generate();
+    assert_eq!(context.store.add_friend(id, friend, NOW).await.expect("an answer"), FriendAddition::Added);
+    assert_eq!(context.store.block(id, friend, NOW).await.expect("an answer"), BlockAddition::LimitReached);
+    assert_eq!(person.profile(&*context.store).await.friends, [friend], "a refused block ends no friendship");
+}
+
+async fn nobody_is_blocked_and_a_friend_at_once(context: Arc<Context>) {
+    for _ in 0..20 {
+        let pair = Pair::create(&*context.store).await;
+        let (ann, bob) = (pair.ann.id(), pair.bob.id());
+        let added = at_once(&context, 8, |store, index| async move {
+            if index == 3 {
+                assert_eq!(patiently(|| store.block(ann, bob, NOW)).await, BlockAddition::Blocked);
+                return true;
+            }
+            patiently(|| store.add_friend(ann, bob, NOW)).await != FriendAddition::Blocked
+        })
+        .await;
+        assert!(pair.ann.profile(&*context.store).await.friends.is_empty(), "{added:?}");
+        assert_eq!(pair.ann.data(&*context.store).await.blocks, [bob]);
+    }
+}
+
+async fn of_100_events_at_once_no_more_than_the_quota_are_counted(context: Arc<Context>) {
+    for round in 0..5 {
+        let (key, quota) = (new_key(), Quota { count: 5, window_millis: 900_000 });
+        let takings = at_once(&context, 100, |store, index| async move {
+            let at = NOW.plus_millis(i64::try_from(index).expect("few"));
+            patiently(|| store.take(&key, quota, at)).await
+        })
+        .await;
+        let tickets: Vec<_> = takings.iter().filter_map(|taking| taking.outcome.ok()).collect();
+        assert_eq!(tickets.len(), 5, "round {round}");
+        assert_eq!(tickets.iter().map(|ticket| ticket.id).collect::<BTreeSet<_>>().len(), 5, "each is an event of its own");
+        context.store.give_back(&tickets[0], None).await.expect("taken back");
+        let again = at_once(&context, 20, |store, _| async move { patiently(|| store.take(&key, quota, NOW)).await }).await;
+        assert_eq!(again.iter().filter(|taking| taking.outcome.is_ok()).count(), 1, "one place has become free");
+    }
+}
+
+async fn of_30_takers_each_gets_another_mail(context: Arc<Context>) {
+    let alone = context.alone().await;
+    for number in 0..20 {
+        let person = Person::create(&*alone.store).await;
+        let mail = new_mail(MailKind::PasswordReset, person.email(), NOW.plus_millis(number % 3));
+        alone.store.order_mail(person.id(), &mail).await.expect("ordered");
+    }
+    let (at, until) = (NOW.plus_millis(10), NOW.plus_millis(60_000));
+    let taken = at_once(&alone, 30, |store, _| async move { patiently(|| store.take_due_mail(at, until)).await }).await;
+    let ids: HashSet<MailId> = taken.iter().flatten().map(|mail| mail.id).collect();
+    assert_eq!((ids.len(), taken.iter().flatten().count()), (20, 20));
+    alone.tear_down().await;
 }
 
 async fn one_friend_added_50_times_is_one_friend(context: Arc<Context>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chat_functions::domain::{Email, UserId, Username};
-use chat_functions::store::{FriendAddition, MessagesFrom, Peer, ProfileChange, ProfileUpdate};
+use chat_functions::store::{AddressMail, FriendAddition, MessagesFrom, Peer, ProfileChange, ProfileUpdate};
 
 use crate::people::{NOW, Person, new_account};
 use crate::{Context, tests};
@@ -39,7 +39,7 @@ async fn a_profile_changes_in_the_fields_given_and_in_no_other(context: Arc<Cont
         expected.username = change.username.clone().unwrap_or(expected.username);
         expected.email = change.email.clone().unwrap_or(expected.email);
         expected.messages_from = change.messages_from.unwrap_or(expected.messages_from);
-        let updated = context.store.update_profile(person.id(), &change).await.expect("an answer");
+        let updated = context.store.update_profile(person.id(), &change, NOW, AddressMail::None).await.expect("an answer");
         assert_eq!(updated, ProfileUpdate::Updated(expected.clone()));
         assert_eq!(person.profile(&*context.store).await, expected);
     }
@@ -60,7 +60,7 @@ async fn a_taken_name_or_address_changes_nothing(context: Arc<Context>) {
     ];
     for (username, email, expected) in attempts {
         let change = ProfileChange { username: username.cloned(), email: email.cloned(), messages_from: Some(MessagesFrom::Friends) };
-        assert_eq!(context.store.update_profile(ann.id(), &change).await.expect("an answer"), expected);
+        assert_eq!(context.store.update_profile(ann.id(), &change, NOW, AddressMail::None).await.expect("an answer"), expected);
         assert_eq!(ann.profile(&*context.store).await, ann.account.user);
     }
 }
@@ -70,7 +70,7 @@ async fn ones_own_name_and_address_are_not_taken(context: Arc<Context>) {
     let own = &person.account.user;
     let louder = Username::parse(&own.username.as_str().to_uppercase()).expect("a name");
     let change = ProfileChange { username: Some(louder.clone()), email: Some(own.email.clone()), messages_from: None };
-    let updated = context.store.update_profile(person.id(), &change).await.expect("an answer");
+    let updated = context.store.update_profile(person.id(), &change, NOW, AddressMail::None).await.expect("an answer");
     assert!(matches!(updated, ProfileUpdate::Updated(user) if user.username == louder));
 }
 
@@ -78,22 +78,25 @@ async fn a_name_given_up_is_free_for_others(context: Arc<Context>) {
     let (ann, bob) = (Person::create(&*context.store).await, Person::create(&*context.store).await);
     let given_up = ann.account.user.username.clone();
     let change = name_change(&new_account().user.username);
-    assert!(matches!(context.store.update_profile(ann.id(), &change).await, Ok(ProfileUpdate::Updated(_))));
-    let taken_over = context.store.update_profile(bob.id(), &name_change(&given_up)).await;
+    assert!(matches!(context.store.update_profile(ann.id(), &change, NOW, AddressMail::None).await, Ok(ProfileUpdate::Updated(_))));
+    let taken_over = context.store.update_profile(bob.id(), &name_change(&given_up), NOW, AddressMail::None).await;
     assert!(matches!(taken_over, Ok(ProfileUpdate::Updated(_))));
 }
 
 async fn text_that_looks_like_an_expression_is_text(context: Arc<Context>) {
     let person = Person::create(&*context.store).await;
     let email = Email::parse(&format!("$email+{}@example.com", person.id())).expect("an address");
-    let updated = context.store.update_profile(person.id(), &email_change(&email)).await;
+    let updated = context.store.update_profile(person.id(), &email_change(&email), NOW, AddressMail::None).await;
     assert!(matches!(updated, Ok(ProfileUpdate::Updated(_))));
     assert_eq!(person.profile(&*context.store).await.email, email);
 }
 
 async fn nobody_is_updated_when_there_is_nobody(context: Arc<Context>) {
     let change = name_change(&new_account().user.username);
-    assert_eq!(context.store.update_profile(UserId::generate(), &change).await.expect("an answer"), ProfileUpdate::NotFound);
+    assert_eq!(
+        context.store.update_profile(UserId::generate(), &change, NOW, AddressMail::None).await.expect("an answer"),
+        ProfileUpdate::NotFound
+    );
 }
 
 async fn friends_are_listed_in_the_order_of_adding(context: Arc<Context>) {
@@ -128,7 +131,7 @@ async fn a_peer_is_seen_as_they_relate_to_the_caller(context: Arc<Context>) {
     assert_eq!(seen(&ann, &bob).await, stranger);
     assert_eq!(context.store.add_friend(bob.id(), ann.id(), NOW).await.expect("an answer"), FriendAddition::Added);
     let choice = ProfileChange { messages_from: Some(MessagesFrom::Friends), ..ProfileChange::default() };
-    assert!(matches!(context.store.update_profile(bob.id(), &choice).await, Ok(ProfileUpdate::Updated(_))));
+    assert!(matches!(context.store.update_profile(bob.id(), &choice, NOW, AddressMail::None).await, Ok(ProfileUpdate::Updated(_))));
     let friend = Peer { messages_from: MessagesFrom::Friends, has_added_caller: true, has_blocked_caller: false };
     assert_eq!(seen(&ann, &bob).await, friend);
     assert_eq!(seen(&bob, &ann).await, stranger, "the other direction is another matter");

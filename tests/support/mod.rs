@@ -1,8 +1,12 @@
 //! What the test programs share.
 
+#[allow(dead_code, reason = "not every test program opens pages")]
+pub mod browser;
 pub mod harness;
 pub mod mongodb;
 #[allow(dead_code, reason = "not every test program puts something in between")]
 pub mod proxy;
 #[allow(dead_code, reason = "not every test program starts the real one")]
 pub mod server;
+#[allow(dead_code, reason = "not every test program gets mail")]
+pub mod smtp;

@@ -12,6 +12,8 @@ use serde_json::Value;
 pub const EXECUTABLE: &str = env!("CARGO_BIN_EXE_chat-functions");
 /// The key of the tokens in every test, so that tests can make tokens of their own.
 pub const JWT_SECRET: &str = "the tests sign with 0123456789 and nothing else";
+/// How long a server that is no longer needed may take to end in order.
+const DROP_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a process may take to listen, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -20,13 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Environment(Vec<(String, String)>);
 
 impl Environment {
-    /// The settings of a server on this machine that shares no folder with another.
+    /// The settings of a server on this machine that shares no folder with another. All tests come from one address, so
+    /// nothing is limited.
     pub fn new() -> Self {
         Self::default()
             .with("JWT_SECRET", JWT_SECRET)
             .with("APP_ENV", "development")
             .with("LISTEN", "127.0.0.1:0")
             .with("LOG_FORMAT", "json")
+            .with("LIMITS", "off")
     }
 
     /// The same with one more variable, or another value of it.
@@ -48,7 +52,7 @@ impl Environment {
     }
 }
 
-/// A running server; dropping it kills it.
+/// A running server; dropping it ends it.
 pub struct Server {
     child: Mutex<Child>,
     url: String,
@@ -136,8 +140,18 @@ impl Server {
 
     /// Asks it to end, by SIGTERM.
     pub fn terminate(&self) {
+        if self.child().try_wait().is_ok_and(|status| status.is_some()) {
+            return;
+        }
         let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status();
         assert!(sent.is_ok_and(|status| status.success()), "SIGTERM could not be sent");
+    }
+
+    /// Ends it in order, and waits for it.
+    pub async fn stop(self) {
+        self.terminate();
+        let status = self.wait().await;
+        assert!(status.success(), "{status:?}: {:?}", self.log());
     }
 
     /// Waits for its end.
@@ -158,7 +172,13 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Ends it in order, so that it leaves no mail taken that others wait for; by force when that takes too long.
     fn drop(&mut self) {
+        self.terminate();
+        let begun = Instant::now();
+        while self.child().try_wait().is_ok_and(|status| status.is_none()) && begun.elapsed() < DROP_PATIENCE {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         self.kill();
     }
 }

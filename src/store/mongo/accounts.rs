@@ -2,16 +2,16 @@
 
 use async_trait::async_trait;
 use mongodb::bson::{Uuid, doc};
-use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 
-use super::documents::{
-    ProfileDocument, SessionDocument, USERS, UserDocument, date, profile_fields, session_key, time, to_bson, user_id, user_key,
+use super::MongoStore;
+use super::documents::{SessionDocument, USERS, UserDocument, date, session_key, time, user_id, user_key};
+use super::names::NameState;
+use super::sessions::{self, SessionsDocument};
+use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId, Username};
+use crate::store::{
+    AccountStore, Authenticated, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, Registration, StoreError, User,
 };
-use super::failure::unless_duplicate;
-use super::{MongoStore, users};
-use crate::domain::{EmailKey, PasswordHash, Session, SessionKey, Timestamp, UserId};
-use crate::store::{AccountStore, Authenticated, Creation, Credentials, NewAccount, StoreError, User};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,33 +19,56 @@ struct CredentialsDocument {
     #[serde(rename = "_id")]
     id: Uuid,
     password_hash: String,
+    is_email_verified: bool,
 }
 
 #[derive(Deserialize)]
-struct SessionsDocument {
-    #[serde(default)]
+#[serde(rename_all = "camelCase")]
+struct OwnCredentialsDocument {
+    username: String,
+    email: String,
+    is_email_verified: bool,
+    password_hash: String,
     sessions: Vec<SessionDocument>,
 }
 
 #[async_trait]
 impl AccountStore for MongoStore {
     async fn create_account(&self, account: &NewAccount) -> Result<Creation, StoreError> {
-        let document = UserDocument::new(account);
-        let inserted = self
-            .connection
-            .write(|database| async move { unless_duplicate(database.collection(USERS).insert_one(document).await) })
-            .await?;
-        if inserted.is_some() {
-            return Ok(Creation::Created);
+        let user = &account.user;
+        for _ in 0..2 {
+            if self.insert_user(UserDocument::of_account(account)).await? {
+                return Ok(Creation::Created);
+            }
+            match self.clear_name(&user.username.key(), None, user.created_at).await? {
+                NameState::Free => return Ok(Creation::EmailTaken),
+                NameState::Taken => break,
+                NameState::Cleared => {}
+            }
         }
-        let name_taken = users::is_username_taken(self, &account.user.username.key(), None).await?;
-        Ok(if name_taken { Creation::UsernameTaken } else { Creation::EmailTaken })
+        Ok(Creation::UsernameTaken)
+    }
+
+    async fn create_registration(&self, registration: &Registration) -> Result<bool, StoreError> {
+        for _ in 0..2 {
+            if self.insert_user(UserDocument::of_registration(registration)).await? {
+                return Ok(true);
+            }
+            if self.clear_name(&registration.username.key(), None, registration.created_at).await? == NameState::Taken {
+                break;
+            }
+        }
+        Ok(false)
     }
 
     async fn find_credentials(&self, email: &EmailKey) -> Result<Option<Credentials>, StoreError> {
         let filter = doc! { "emailKey": email.as_str() };
-        let found: Option<CredentialsDocument> = self.find_one(USERS, filter, doc! { "passwordHash": 1 }).await?;
-        Ok(found.map(|found| Credentials { user: user_id(found.id), password_hash: PasswordHash::new(found.password_hash) }))
+        let found: Option<CredentialsDocument> = self.find_one(USERS, filter, doc! { "passwordHash": 1, "isEmailVerified": 1 }).await?;
+        Ok(found.map(|found| Credentials {
+            user: user_id(found.id),
+            password_hash: PasswordHash::new(found.password_hash),
+            is_email_verified: found.is_email_verified,
+        }))
     }
 
     async fn start_session(
@@ -69,12 +92,11 @@ impl AccountStore for MongoStore {
     }
 
     async fn find_session(&self, key: &SessionKey) -> Result<Option<Authenticated<()>>, StoreError> {
-        let id = session_key(key.session);
-        let filter = doc! { "_id": user_key(key.user), "sessions.id": id.clone() };
-        let projection = doc! { "_id": 0, "sessions": { "$elemMatch": { "id": id } } };
-        let found: Option<SessionsDocument> = self.find_one(USERS, filter, projection).await?;
-        let session = found.and_then(|found| found.sessions.into_iter().next()).map(SessionDocument::into_session);
-        Ok(session.transpose().map_err(StoreError::broken)?.map(|session| Authenticated { session, record: () }))
+        let projection = doc! { "_id": 0, "sessions": sessions::only(key) };
+        let found: Option<SessionsDocument> = self.find_one(USERS, sessions::owner_of(key), projection).await?;
+        let Some(found) = found else { return Ok(None) };
+        let session = sessions::pick(found.sessions, key).map_err(StoreError::broken)?;
+        Ok(session.map(|session| Authenticated { session, record: () }))
     }
 
     async fn touch_session(&self, key: &SessionKey, at: Timestamp) -> Result<(), StoreError> {
@@ -82,50 +104,86 @@ impl AccountStore for MongoStore {
         let of_session = doc! { "id": session_key(key.session), "lastUsedAt": { "$lte": due } };
         let filter = doc! { "_id": user_key(key.user), "sessions": { "$elemMatch": of_session } };
         let update = doc! { "$set": { "sessions.$.lastUsedAt": date(at) }, "$max": { "lastSeen": date(at) } };
-        self.connection
-            .write(|database| async move { database.collection::<UserDocument>(USERS).update_one(filter, update).await })
-            .await
-            .map(drop)
+        self.update_user(filter, update).await.map(drop)
     }
 
-    async fn end_session(&self, key: &SessionKey) -> Result<bool, StoreError> {
-        let filter = doc! { "_id": user_key(key.user) };
-        let update = doc! { "$pull": { "sessions": { "id": session_key(key.session) } } };
-        let result = self
-            .connection
-            .write(|database| async move { database.collection::<UserDocument>(USERS).update_one(filter, update).await })
-            .await?;
-        Ok(result.modified_count > 0)
+    async fn list_sessions(&self, key: &SessionKey) -> Result<Option<Authenticated<Vec<Session>>>, StoreError> {
+        let projection = doc! { "_id": 0, "sessions": 1 };
+        let found: Option<SessionsDocument> = self.find_one(USERS, sessions::owner_of(key), projection).await?;
+        let Some(found) = found else { return Ok(None) };
+        let record = sessions::by_latest_use(found.sessions).map_err(StoreError::broken)?;
+        let own = record.iter().find(|session| session.hash == key.session).cloned();
+        Ok(own.map(|session| Authenticated { session, record }))
     }
-}
 
-impl MongoStore {
-    /// Adds a session under the cap if the hash is still the checked one; gives the person with the sessions left.
-    async fn push_session(
-        &self,
-        user: UserId,
-        checked: &PasswordHash,
-        renewed: Option<&PasswordHash>,
-        session: &Session,
-    ) -> Result<Option<ProfileDocument>, StoreError> {
-        let filter = doc! { "_id": user_key(user), "passwordHash": checked.expose() };
-        let hash = renewed.unwrap_or(checked).expose();
-        let now = date(session.created_at);
-        let cap = i32::try_from(Session::MAX_PER_USER).map_err(StoreError::broken)?;
-        let each = to_bson(&SessionDocument::new(session)).map_err(StoreError::broken)?;
-        let update = doc! {
-            "$set": { "lastLogin": now, "passwordHash": hash },
-            "$max": { "lastSeen": now },
-            "$push": { "sessions": { "$each": [each], "$sort": { "lastUsedAt": -1 }, "$slice": cap } },
+    async fn end_session(&self, key: &SessionKey, at: Timestamp) -> Result<bool, StoreError> {
+        let update = doc! { "$pull": { "sessions": { "id": session_key(key.session) } }, "$max": { "lastSeen": date(at) } };
+        Ok(self.update_user(sessions::owner_of(key), update).await?.matched_count > 0)
+    }
+
+    async fn end_other_sessions(&self, key: &SessionKey) -> Result<(), StoreError> {
+        let update = doc! { "$pull": { "sessions": { "id": { "$ne": session_key(key.session) } } } };
+        self.update_user(doc! { "_id": user_key(key.user) }, update).await.map(drop)
+    }
+
+    async fn find_own_credentials(&self, key: &SessionKey) -> Result<Option<Authenticated<OwnCredentials>>, StoreError> {
+        let projection =
+            doc! { "_id": 0, "username": 1, "email": 1, "isEmailVerified": 1, "passwordHash": 1, "sessions": sessions::only(key) };
+        let found: Option<OwnCredentialsDocument> = self.find_one(USERS, sessions::owner_of(key), projection).await?;
+        let Some(found) = found else { return Ok(None) };
+        let session = sessions::pick(found.sessions, key).map_err(StoreError::broken)?;
+        let record = OwnCredentials {
+            username: Username::from_stored(found.username),
+            email: Email::from_stored(found.email),
+            is_email_verified: found.is_email_verified,
+            password_hash: PasswordHash::new(found.password_hash),
         };
-        let mut projection = profile_fields();
-        projection.insert("sessions", 1);
-        self.connection
-            .write(|database| async move {
-                let users = database.collection::<ProfileDocument>(USERS);
-                let update = users.find_one_and_update(filter, update).return_document(ReturnDocument::After);
-                update.projection(projection).await
-            })
-            .await
+        Ok(session.map(|session| Authenticated { session, record }))
+    }
+
+    async fn change_password(
+        &self,
+        key: &SessionKey,
+        checked: &PasswordHash,
+        new: &PasswordHash,
+        notice: Option<&NewMail>,
+    ) -> Result<bool, StoreError> {
+        self.replace_password(key, checked, new, notice).await
+    }
+
+    async fn find_reset_address(&self, email: &EmailKey, at: Timestamp) -> Result<Option<(UserId, Email)>, StoreError> {
+        self.owner_for_reset(email, at).await
+    }
+
+    async fn find_mail_token(
+        &self,
+        hash: &MailTokenHash,
+        purpose: MailPurpose,
+        at: Timestamp,
+    ) -> Result<Option<MailTokenOwner>, StoreError> {
+        let Some(found) = self.find_token(*hash, &[purpose], at).await? else { return Ok(None) };
+        let address = found.address().map_err(StoreError::broken)?;
+        Ok(Some(MailTokenOwner { user: user_id(found.id), username: Username::from_stored(found.username), address }))
+    }
+
+    async fn reset_password(
+        &self,
+        token: &MailTokenHash,
+        new: &PasswordHash,
+        at: Timestamp,
+        notify: bool,
+    ) -> Result<Option<UserId>, StoreError> {
+        let (store, token, new) = (self.clone(), *token, new.clone());
+        tokio::spawn(async move { store.replace_lost_password(token, &new, at, notify).await }).await.map_err(StoreError::broken)?
+    }
+
+    async fn verify_email(&self, token: &MailTokenHash, at: Timestamp) -> Result<Option<UserId>, StoreError> {
+        let (store, token) = (self.clone(), *token);
+        tokio::spawn(async move { store.verify(token, at).await }).await.map_err(StoreError::broken)?
+    }
+
+    async fn delete_account(&self, user: UserId, checked: &PasswordHash, at: Timestamp) -> Result<bool, StoreError> {
+        let (store, checked) = (self.clone(), checked.clone());
+        tokio::spawn(async move { store.delete(user, &checked, at).await }).await.map_err(StoreError::broken)?
     }
 }

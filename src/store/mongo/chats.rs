@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::MongoStore;
 use super::documents::{CHATS, MESSAGES, MessageDocument, chat_id, chat_key, date, message_key, stored_seq, time, user_key};
 use super::failure::unless_duplicate;
+use super::reads::page;
 use crate::domain::{ChatId, ClientId, UserId};
 use crate::store::{Append, ChatHead, ChatStore, Message, MessageCursor, NewMessage, StoreError, Window};
 
@@ -208,10 +209,4 @@ fn behind(side: &str, user: UserId, before: Option<&MessageCursor>) -> Document 
         filter.insert("$or", [doc! { "sentAt": { "$lt": at } }, doc! { "_id": { "$lt": message_key(cursor.chat, cursor.seq) } }]);
     }
     filter
-}
-
-/// At most `limit` documents in one batch, so that the page is one operation.
-fn page(sort: Document, limit: usize) -> Result<FindOptions, StoreError> {
-    let batch = u32::try_from(limit).map_err(StoreError::broken)?;
-    Ok(FindOptions::builder().sort(sort).limit(i64::from(batch)).batch_size(batch).build())
 }

@@ -12,10 +12,11 @@ use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use mongodb::{Client, Database};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
+use super::clock::{self, ServerClock};
 use super::failure::{classify_read, classify_write};
-use super::indexes;
+use super::{deletion, indexes};
 use crate::logging;
 use crate::store::StoreError;
 
@@ -43,8 +44,12 @@ pub(super) struct Connection {
     database: OnceLock<Database>,
     /// Whether all indexes are in place. Without them nothing is served.
     ready: AtomicBool,
+    /// Held by the look at the indexes that is under way.
+    looking: Arc<Mutex<()>>,
     permits: Arc<Semaphore>,
     pub(super) operations: AtomicU64,
+    /// Measured before anything is served, and again with every look at the indexes.
+    pub(super) clock: ServerClock,
 }
 
 impl Default for Connection {
@@ -52,8 +57,10 @@ impl Default for Connection {
         Self {
             database: OnceLock::new(),
             ready: AtomicBool::new(false),
+            looking: Arc::default(),
             permits: Arc::new(Semaphore::new(POOL as usize)),
             operations: AtomicU64::new(0),
+            clock: ServerClock::default(),
         }
     }
 }
@@ -113,13 +120,36 @@ impl Connection {
         }
     }
 
-    /// Asks the server for every index, which also makes those that were dropped. What cannot be made stops the service
-    /// of the store: a rule that no index holds is broken sooner or later.
+    /// Asks the server for its time and for every index, which also makes those that were dropped. What cannot be made
+    /// stops the service of the store: a rule that no index holds is broken sooner or later.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         let database = self.database.get().ok_or_else(|| StoreError::unavailable("the database was not reached yet"))?;
-        let ensured = tokio::spawn(indexes::ensure(database.clone())).await.map_err(StoreError::broken)?;
-        self.note_readiness(ensured.is_ok() || ensured.as_ref().is_err_and(|error| is_unreachable(error) && self.is_ready()));
-        ensured.map_err(classify_read)
+        // One at a time, for an index may take long to build, and each that asks for it keeps a connection waiting.
+        let turn = tokio::time::timeout(DEADLINE, Arc::clone(&self.looking).lock_owned()).await.map_err(StoreError::unavailable)?;
+        let looking = look_after(database.clone());
+        let checked = tokio::spawn(async move {
+            let checked = looking.await;
+            drop(turn);
+            checked
+        });
+        let checked = checked.await.map_err(StoreError::broken)?;
+        if let Ok(clock_offset) = checked {
+            self.clock.note(clock_offset);
+        }
+        self.note_readiness(checked.is_ok() || checked.as_ref().is_err_and(|error| is_unreachable(error) && self.is_ready()));
+        checked.map(drop).map_err(classify_read)
+    }
+
+    /// Finishes what deletions of accounts have left over; what fails is done in the next round.
+    async fn finish_deletions(&self) {
+        let Some(database) = self.database.get() else { return };
+        let finishing = tokio::spawn(deletion::finish_deletions(database.clone()));
+        let finished = finishing.await.map_err(StoreError::broken).and_then(|result| result.map_err(classify_read));
+        if let Err(error) = finished
+            && !self.permits.is_closed()
+        {
+            log::warn!(event = "account_still_listed", error = logging::causes(&error); "a deleted account is still on lists of friends");
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -143,6 +173,12 @@ impl Connection {
             database.client().clone().shutdown().immediate(true).await;
         }
     }
+}
+
+/// Makes the indexes and gives the offset of the server's clock.
+async fn look_after(database: Database) -> mongodb::error::Result<i64> {
+    indexes::ensure(&database).await?;
+    clock::measure_offset(&database).await
 }
 
 /// Connects and makes the indexes, as often as it takes, and looks after them until the store is closed.
@@ -171,7 +207,9 @@ async fn attempt(connection: &Connection, uri: &str, observer: Option<EventHandl
         // Nobody else sets it.
         let _first = connection.database.set(database);
     }
-    connection.check().await
+    connection.check().await?;
+    connection.finish_deletions().await;
+    Ok(())
 }
 
 async fn open(uri: &str, observer: Option<EventHandler<CommandEvent>>) -> mongodb::error::Result<Database> {

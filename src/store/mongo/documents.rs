@@ -4,16 +4,21 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, Uuid, doc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ChatId, Email, Session, SessionHash, Timestamp, UserId, Username};
-use crate::store::{Message, MessagesFrom, NewAccount, User};
+use super::outbox::MailDocument;
+use crate::domain::{ChatId, Session, SessionHash, Timestamp, UserId};
+use crate::store::{HOLD_REGISTRATION_MILLIS, Message, MessagesFrom, NewAccount, Registration};
 
 /// The collections.
 pub(super) const USERS: &str = "users";
 pub(super) const CHATS: &str = "chats";
 pub(super) const MESSAGES: &str = "messages";
+pub(super) const THROTTLES: &str = "throttles";
 
-/// A person with all that is theirs. The arrays are bounded by the updates that fill them.
-#[derive(Serialize, Deserialize)]
+/// A person with all that is theirs, as they come into being. The arrays are bounded by the updates that fill them.
+///
+/// Later there may be `mailTokens` and a `previousEmail` too. A document with `heldUntil` is nobody: it only keeps others
+/// from taking its user name, and is a registration or what is left of a deleted account.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserDocument {
     #[serde(rename = "_id")]
@@ -31,6 +36,15 @@ pub(super) struct UserDocument {
     last_login: Option<DateTime>,
     last_seen: Option<DateTime>,
     created_at: DateTime,
+    mail: Vec<MailDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail_due_at: Option<DateTime>,
+    mail_count: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_until: Option<DateTime>,
+    /// The key of the address that a registration is to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_email_key: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,30 +61,8 @@ pub(super) struct SessionDocument {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct FriendDocument {
-    id: Uuid,
-    added_at: DateTime,
-}
-
-/// A person as they see themselves, with at most the session that was asked for.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ProfileDocument {
-    #[serde(rename = "_id")]
-    id: Uuid,
-    username: String,
-    email: String,
-    is_email_verified: bool,
-    friends: Vec<FriendDocument>,
-    messages_from: String,
-    last_login: Option<DateTime>,
-    created_at: DateTime,
-    #[serde(default)]
-    pub(super) sessions: Vec<SessionDocument>,
-}
-
-/// What a [`ProfileDocument`] is read with; the sessions are the caller's to add.
-pub(super) fn profile_fields() -> Document {
-    doc! { "username": 1, "email": 1, "isEmailVerified": 1, "friends": 1, "messagesFrom": 1, "lastLogin": 1, "createdAt": 1 }
+    pub(super) id: Uuid,
+    pub(super) added_at: DateTime,
 }
 
 /// A message. Its key is its place.
@@ -101,9 +93,17 @@ pub(super) struct Undecodable {
     field: &'static str,
 }
 
+impl Undecodable {
+    pub(super) fn new(collection: &'static str, field: &'static str) -> Self {
+        Self { collection, field }
+    }
+}
+
 impl UserDocument {
-    pub(super) fn new(account: &NewAccount) -> Self {
+    /// Somebody with a first session.
+    pub(super) fn of_account(account: &NewAccount) -> Self {
         let user = &account.user;
+        let mail = account.mail.as_ref();
         Self {
             id: user_key(user.id),
             username: user.username.as_str().to_owned(),
@@ -119,6 +119,37 @@ impl UserDocument {
             last_login: user.last_login.map(date),
             last_seen: user.last_login.map(date),
             created_at: date(user.created_at),
+            mail: mail.map(MailDocument::new).into_iter().collect(),
+            mail_due_at: mail.map(|mail| date(mail.at)),
+            mail_count: mail.map_or(0, |_| 1),
+            held_until: None,
+            pending_email_key: None,
+        }
+    }
+
+    /// Nobody yet.
+    pub(super) fn of_registration(registration: &Registration) -> Self {
+        let email = &registration.email;
+        Self {
+            id: user_key(registration.id),
+            username: registration.username.as_str().to_owned(),
+            username_key: registration.username.key().as_str().to_owned(),
+            email: email.as_str().to_owned(),
+            email_key: format!("pending:{}", registration.id),
+            is_email_verified: false,
+            password_hash: registration.password_hash.expose().to_owned(),
+            sessions: Vec::new(),
+            friends: Vec::new(),
+            blocks: Vec::new(),
+            messages_from: MessagesFrom::default().as_str().to_owned(),
+            last_login: None,
+            last_seen: None,
+            created_at: date(registration.created_at),
+            mail: vec![MailDocument::new(&registration.mail)],
+            mail_due_at: Some(date(registration.mail.at)),
+            mail_count: 1,
+            held_until: Some(date(registration.created_at.plus_millis(HOLD_REGISTRATION_MILLIS))),
+            pending_email_key: Some(email.key().as_str().to_owned()),
         }
     }
 }
@@ -146,21 +177,6 @@ impl SessionDocument {
             last_used_at: time(self.last_used_at),
             expires_at: time(self.expires_at),
             user_agent: self.user_agent,
-        })
-    }
-}
-
-impl ProfileDocument {
-    pub(super) fn into_user(self) -> Result<User, Undecodable> {
-        Ok(User {
-            id: user_id(self.id),
-            username: Username::from_stored(self.username),
-            email: Email::from_stored(self.email),
-            is_email_verified: self.is_email_verified,
-            friends: self.friends.iter().map(|friend| user_id(friend.id)).collect(),
-            messages_from: messages_from(&self.messages_from)?,
-            last_login: self.last_login.map(time),
-            created_at: time(self.created_at),
         })
     }
 }

@@ -6,24 +6,38 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 
-use super::documents::{CHATS, MESSAGES, USERS};
+use super::documents::{CHATS, MESSAGES, THROTTLES, USERS};
 
-/// How long the server may take to look for the indexes, or to build them in an empty database.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the server may take to build the indexes that it lacks, in a database that may hold much.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Makes the indexes that are missing; an error when one cannot be made. Repeatable, and cheap when all are there.
-pub(super) async fn ensure(database: Database) -> mongodb::error::Result<()> {
+pub(super) async fn ensure(database: &Database) -> mongodb::error::Result<()> {
     let of_collections = [
-        (USERS, vec![unique("username", doc! { "usernameKey": 1 }, None), unique("email", doc! { "emailKey": 1 }, None)]),
+        (
+            USERS,
+            vec![
+                unique("username", doc! { "usernameKey": 1 }, None),
+                unique("email", doc! { "emailKey": 1 }, None),
+                partial("pendingEmail", doc! { "pendingEmailKey": 1 }, "pendingEmailKey"),
+                partial("previousEmail", doc! { "previousEmail.key": 1, "previousEmail.until": 1 }, "previousEmail.key"),
+                partial("mailToken", doc! { "mailTokens.hash": 1 }, "mailTokens.hash"),
+                partial("mail", doc! { "mailDueAt": 1, "mailCount": 1 }, "mailDueAt"),
+                partial("friends", doc! { "friends.id": 1 }, "friends.id"),
+                partial("listed", doc! { "isListed": 1 }, "isListed"),
+                expiring("held", "heldUntil"),
+            ],
+        ),
         (CHATS, vec![plain("latest", doc! { "members": 1, "lastMessage.sentAt": -1, "_id": -1 })]),
         (
             MESSAGES,
             vec![
                 plain("sent", doc! { "sender": 1, "sentAt": -1, "_id": -1 }),
                 plain("received", doc! { "recipient": 1, "sentAt": -1, "_id": -1 }),
-                unique("clientId", doc! { "_id.chat": 1, "sender": 1, "clientId": 1 }, Some(doc! { "clientId": { "$exists": true } })),
+                unique("clientId", doc! { "_id.chat": 1, "sender": 1, "clientId": 1 }, Some("clientId")),
             ],
         ),
+        (THROTTLES, vec![expiring("expired", "expiresAt")]),
     ];
     for (collection, indexes) in of_collections {
         database.collection::<Document>(collection).create_indexes(indexes).max_time(PATIENCE).await?;
@@ -35,7 +49,23 @@ fn plain(name: &str, keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).options(IndexOptions::builder().name(name.to_owned()).build()).build()
 }
 
-fn unique(name: &str, keys: Document, only_where: Option<Document>) -> IndexModel {
-    let options = IndexOptions::builder().name(name.to_owned()).unique(true).partial_filter_expression(only_where).build();
+/// Over the documents that have a field.
+fn partial(name: &str, keys: Document, field: &str) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).partial_filter_expression(has(field)).build();
     IndexModel::builder().keys(keys).options(options).build()
+}
+
+fn unique(name: &str, keys: Document, only_with: Option<&str>) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).unique(true).partial_filter_expression(only_with.map(has)).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// Has the server delete a document some time after the instant in a field. Queries do not rely on it.
+fn expiring(name: &str, field: &str) -> IndexModel {
+    let options = IndexOptions::builder().name(name.to_owned()).expire_after(Duration::ZERO).partial_filter_expression(has(field)).build();
+    IndexModel::builder().keys(doc! { field: 1 }).options(options).build()
+}
+
+fn has(field: &str) -> Document {
+    doc! { field: { "$exists": true } }
 }

@@ -2,17 +2,34 @@
 //!
 //! Every rule is one atomic write to one document, so a standalone server, a replica set, a sharded cluster and
 //! compatible services all do. `documents` shows what is kept, `indexes` what is unique, `connection` how an operation
-//! gets to the server and how it fails; one file each has the three traits.
+//! gets to the server and how it fails. The traits are in `accounts`, `users`, `chats`, `mail` and `throttles`, which
+//! leave what is longer to the files named after it.
 
 mod accounts;
 mod chats;
+mod clock;
 mod connection;
+mod deletion;
 mod documents;
+mod expressions;
 mod failure;
 mod indexes;
+mod mail;
+mod mail_tokens;
+mod names;
+mod outbox;
+mod ownership;
+mod passwords;
+mod people;
+mod profile_changes;
+mod profiles;
 mod reads;
+mod relations;
+mod sessions;
+mod throttles;
 mod turns;
 mod users;
+mod writes;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -40,17 +40,35 @@ impl MongoStore {
             .await
     }
 
-    /// Whether a document matches on the primary now, though the majority may not have it yet: after a write was refused,
-    /// what stands in its way is looked for here.
-    pub(super) async fn exists(&self, collection: &'static str, filter: Document) -> Result<bool, StoreError> {
-        let found = self
-            .connection
+    /// The same on the primary now, though the majority may not have it yet: after a write was refused, what stands in its
+    /// way is looked for here.
+    pub(super) async fn find_latest<T>(
+        &self,
+        collection: &'static str,
+        filter: Document,
+        projection: Document,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        self.connection
             .read(|database| async move {
-                let documents = database.collection::<Document>(collection);
-                let find = documents.find_one(filter).projection(doc! { "_id": 1 });
+                let documents = database.collection::<T>(collection);
+                let find = documents.find_one(filter).projection(projection);
                 find.read_concern(ReadConcern::local()).max_time(DEADLINE).await
             })
-            .await?;
+            .await
+    }
+
+    /// Whether a document matches, in the sense of [`find_latest`](Self::find_latest).
+    pub(super) async fn exists(&self, collection: &'static str, filter: Document) -> Result<bool, StoreError> {
+        let found: Option<Document> = self.find_latest(collection, filter, doc! { "_id": 1 }).await?;
         Ok(found.is_some())
     }
+}
+
+/// At most `limit` documents in one batch, so that the page is one operation.
+pub(super) fn page(sort: Document, limit: usize) -> Result<FindOptions, StoreError> {
+    let batch = u32::try_from(limit).map_err(StoreError::broken)?;
+    Ok(FindOptions::builder().sort(sort).limit(i64::from(batch)).batch_size(batch).build())
 }

@@ -1,24 +1,24 @@
-//! Profiles and friends in MongoDB.
+//! Profiles, friends and blocks in MongoDB.
 
 use async_trait::async_trait;
-use mongodb::bson::{Document, Uuid, doc};
-use mongodb::options::{FindOptions, ReturnDocument};
+use mongodb::bson::{Uuid, doc};
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{
-    FriendDocument, ProfileDocument, SessionDocument, USERS, date, messages_from, profile_fields, session_key, user_key,
-};
-use super::failure::unless_duplicate;
-use crate::domain::{SessionKey, Timestamp, UserId, UsernameKey};
+use super::documents::{FriendDocument, SessionDocument, USERS, messages_from, user_key};
+use super::profiles::{ProfileDocument, profile_fields};
+use super::reads::page;
+use super::sessions;
+use crate::domain::{SessionKey, Timestamp, UserId, UsernamePrefix};
 use crate::store::{
-    Authenticated, FriendAddition, MAX_FRIENDS, MessagesFrom, Peer, ProfileChange, ProfileUpdate, StoreError, User, UserStore,
+    AccountData, AddressMail, Authenticated, BlockAddition, Friend, FriendAddition, Peer, Person, ProfileChange, ProfileUpdate, StoreError,
+    User, UserStore,
 };
 
 /// One of the two people that a request is about; each array holds at most what concerns it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct PersonDocument {
+struct PeerDocument {
     #[serde(rename = "_id")]
     id: Uuid,
     messages_from: String,
@@ -33,74 +33,90 @@ struct PersonDocument {
 #[async_trait]
 impl UserStore for MongoStore {
     async fn find_profile(&self, key: &SessionKey) -> Result<Option<Authenticated<User>>, StoreError> {
-        let id = session_key(key.session);
-        let filter = doc! { "_id": user_key(key.user), "sessions.id": id.clone() };
         let mut projection = profile_fields();
-        projection.insert("sessions", doc! { "$elemMatch": { "id": id } });
-        let found: Option<ProfileDocument> = self.find_one(USERS, filter, projection).await?;
+        projection.insert("sessions", sessions::only(key));
+        let found: Option<ProfileDocument> = self.find_one(USERS, sessions::owner_of(key), projection).await?;
         let Some(mut found) = found else { return Ok(None) };
-        let Some(session) = found.sessions.pop() else { return Ok(None) };
-        let session = session.into_session().map_err(StoreError::broken)?;
+        let session = sessions::pick(std::mem::take(&mut found.sessions), key).map_err(StoreError::broken)?;
+        let Some(session) = session else { return Ok(None) };
         Ok(Some(Authenticated { session, record: found.into_user().map_err(StoreError::broken)? }))
     }
 
     async fn find_peer(&self, key: &SessionKey, peer: UserId) -> Result<Option<Authenticated<Option<Peer>>>, StoreError> {
         let (caller, peer) = (user_key(key.user), user_key(peer));
-        let filter = doc! { "_id": { "$in": [caller, peer] } };
-        let projection = doc! {
+        let filter = doc! { "_id": { "$in": [caller, peer] }, "heldUntil": null };
+        let mut options = page(doc! {}, 2)?;
+        options.projection = Some(doc! {
             "messagesFrom": 1,
-            "sessions": { "$elemMatch": { "id": session_key(key.session) } },
+            "sessions": sessions::only(key),
             "friends": { "$elemMatch": { "id": caller } },
             "blocks": { "$elemMatch": { "$eq": caller } },
-        };
-        let options = FindOptions::builder().projection(projection).build();
-        let mut people: Vec<PersonDocument> = self.find(USERS, filter, options).await?;
-        let record = people.iter().find(|person| person.id == peer).map(PersonDocument::as_peer).transpose()?;
-        let caller = people.iter_mut().find(|person| person.id == caller);
-        let session = caller.and_then(|caller| caller.sessions.pop()).map(SessionDocument::into_session);
-        Ok(session.transpose().map_err(StoreError::broken)?.map(|session| Authenticated { session, record }))
+        });
+        let mut people: Vec<PeerDocument> = self.find(USERS, filter, options).await?;
+        let record = people.iter().find(|person| person.id == peer).map(PeerDocument::as_peer).transpose()?;
+        let Some(caller) = people.iter_mut().find(|person| person.id == caller) else { return Ok(None) };
+        let session = sessions::pick(std::mem::take(&mut caller.sessions), key).map_err(StoreError::broken)?;
+        Ok(session.map(|session| Authenticated { session, record }))
     }
 
-    async fn update_profile(&self, user: UserId, change: &ProfileChange) -> Result<ProfileUpdate, StoreError> {
-        let filter = doc! { "_id": user_key(user) };
-        let update = vec![doc! { "$set": assignments(change) }];
-        let updated = self
-            .connection
-            .write(|database| async move {
-                let users = database.collection::<ProfileDocument>(USERS);
-                let update = users.find_one_and_update(filter, update).return_document(ReturnDocument::After);
-                unless_duplicate(update.projection(profile_fields()).await)
-            })
-            .await?;
-        match updated {
-            Some(Some(person)) => Ok(ProfileUpdate::Updated(person.into_user().map_err(StoreError::broken)?)),
-            Some(None) => Ok(ProfileUpdate::NotFound),
-            None => match &change.username {
-                Some(name) if is_username_taken(self, &name.key(), Some(user)).await? => Ok(ProfileUpdate::UsernameTaken),
-                _ => Ok(ProfileUpdate::EmailTaken),
-            },
-        }
+    async fn update_profile(
+        &self,
+        user: UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+        mail: AddressMail,
+    ) -> Result<ProfileUpdate, StoreError> {
+        self.change_profile(user, change, at, mail).await
     }
 
     async fn add_friend(&self, user: UserId, friend: UserId, at: Timestamp) -> Result<FriendAddition, StoreError> {
-        let (user, friend) = (user_key(user), user_key(friend));
-        let last_place = format!("friends.{}", MAX_FRIENDS - 1);
-        let filter = doc! { "_id": user, "friends.id": { "$ne": friend }, last_place: { "$exists": false } };
-        let update = doc! { "$push": { "friends": { "id": friend, "addedAt": date(at) } } };
-        if self.update_user(filter, update).await? {
-            return Ok(FriendAddition::Added);
-        }
-        let is_friend = self.exists(USERS, doc! { "_id": user, "friends.id": friend }).await?;
-        Ok(if is_friend { FriendAddition::AlreadyFriend } else { FriendAddition::LimitReached })
+        self.push_friend(user, friend, at).await
     }
 
     async fn remove_friend(&self, user: UserId, friend: UserId) -> Result<bool, StoreError> {
         let update = doc! { "$pull": { "friends": { "id": user_key(friend) } } };
-        self.update_user(doc! { "_id": user_key(user) }, update).await
+        Ok(self.update_user(doc! { "_id": user_key(user) }, update).await?.modified_count > 0)
+    }
+
+    async fn list_friends(&self, key: &SessionKey, at: Timestamp) -> Result<Option<Authenticated<Vec<Friend>>>, StoreError> {
+        self.friends_of(key, at).await
+    }
+
+    async fn list_blocks(&self, key: &SessionKey, at: Timestamp) -> Result<Option<Authenticated<Vec<Person>>>, StoreError> {
+        self.blocked_by(key, at).await
+    }
+
+    async fn block(&self, user: UserId, other: UserId, _at: Timestamp) -> Result<BlockAddition, StoreError> {
+        let store = self.clone();
+        // Of the two steps none may be left out because nobody waits any more.
+        tokio::spawn(async move { store.push_block(user, other).await }).await.map_err(StoreError::broken)?
+    }
+
+    async fn unblock(&self, user: UserId, other: UserId) -> Result<bool, StoreError> {
+        let update = doc! { "$pull": { "blocks": user_key(other) } };
+        Ok(self.update_user(doc! { "_id": user_key(user) }, update).await?.modified_count > 0)
+    }
+
+    async fn search_people(&self, caller: UserId, prefix: &UsernamePrefix, limit: usize, at: Timestamp) -> Result<Vec<Person>, StoreError> {
+        self.people_named(caller, prefix, limit, at).await
+    }
+
+    async fn find_people(&self, caller: UserId, ids: &[UserId], at: Timestamp) -> Result<Vec<Person>, StoreError> {
+        self.people_with(caller, ids, at).await
+    }
+
+    async fn find_account_data(&self, key: &SessionKey) -> Result<Option<Authenticated<AccountData>>, StoreError> {
+        let mut projection = profile_fields();
+        projection.extend(doc! { "sessions": 1, "blocks": 1, "lastSeen": 1, "previousEmail": 1 });
+        let found: Option<ProfileDocument> = self.find_one(USERS, sessions::owner_of(key), projection).await?;
+        let Some(found) = found else { return Ok(None) };
+        let record = found.into_account_data().map_err(StoreError::broken)?;
+        let own = record.sessions.iter().find(|session| session.hash == key.session).cloned();
+        Ok(own.map(|session| Authenticated { session, record }))
     }
 }
 
-impl PersonDocument {
+impl PeerDocument {
     fn as_peer(&self) -> Result<Peer, StoreError> {
         Ok(Peer {
             messages_from: messages_from(&self.messages_from).map_err(StoreError::broken)?,
@@ -108,48 +124,4 @@ impl PersonDocument {
             has_blocked_caller: !self.blocks.is_empty(),
         })
     }
-}
-
-impl MongoStore {
-    /// Updates one person; whether anything was changed.
-    async fn update_user(&self, filter: Document, update: Document) -> Result<bool, StoreError> {
-        let result = self
-            .connection
-            .write(|database| async move { database.collection::<Document>(USERS).update_one(filter, update).await })
-            .await?;
-        Ok(result.modified_count > 0)
-    }
-}
-
-/// Whether somebody other than `owner` has a user name.
-pub(super) async fn is_username_taken(store: &MongoStore, name: &UsernameKey, owner: Option<UserId>) -> Result<bool, StoreError> {
-    let mut filter = doc! { "usernameKey": name.as_str() };
-    if let Some(owner) = owner {
-        filter.insert("_id", doc! { "$ne": user_key(owner) });
-    }
-    store.exists(USERS, filter).await
-}
-
-/// The fields that change, as expressions over the document before the change; text is marked as such, lest a `$` in it
-/// be read as a field's name.
-fn assignments(change: &ProfileChange) -> Document {
-    let mut fields = Document::new();
-    if let Some(name) = &change.username {
-        fields.insert("username", literal(name.as_str()));
-        fields.insert("usernameKey", literal(name.key().as_str()));
-    }
-    if let Some(email) = &change.email {
-        let key = literal(email.key().as_str());
-        fields.insert("isEmailVerified", doc! { "$and": ["$isEmailVerified", { "$eq": ["$emailKey", key.clone()] }] });
-        fields.insert("email", literal(email.as_str()));
-        fields.insert("emailKey", key);
-    }
-    if let Some(choice) = change.messages_from.map(MessagesFrom::as_str) {
-        fields.insert("messagesFrom", literal(choice));
-    }
-    fields
-}
-
-fn literal(text: &str) -> Document {
-    doc! { "$literal": text }
 }

@@ -1,14 +1,21 @@
 //! The embedded backend: one SQLite file for one process.
 //!
 //! One thread writes, several connections read beside it (write-ahead log). A change is acknowledged when it is on the
-//! disk. `schema` has the tables, `writer` and `readers` the two ways to them, one file each the three traits.
+//! disk. `schema` has the tables, `writer` and `readers` the two ways to them, each trait has a file that may hand on to others.
 
 mod accounts;
 mod chats;
 mod file;
+mod friends;
+mod mail;
+mod passwords;
+mod people;
 mod readers;
+mod registrations;
 mod rows;
 mod schema;
+mod sessions;
+mod throttles;
 mod users;
 mod writer;
 
@@ -23,7 +30,8 @@ pub use file::OpenError;
 use self::file::Lock;
 use self::readers::Readers;
 use self::writer::Writer;
-use super::{Store, StoreError, StoreKind};
+use super::{Authenticated, Store, StoreError, StoreKind};
+use crate::domain::SessionKey;
 
 /// A store in an SQLite file.
 pub struct SqliteStore {
@@ -54,6 +62,20 @@ impl SqliteStore {
     {
         self.operations.fetch_add(1, Ordering::Relaxed);
         self.readers.run(query).await
+    }
+
+    /// Runs a query for somebody whose session exists; `None` when it does not.
+    async fn read_as<T, F>(&self, key: &SessionKey, query: F) -> Result<Option<Authenticated<T>>, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let key = *key;
+        self.read(move |snapshot| {
+            let Some(session) = sessions::select(snapshot, &key)? else { return Ok(None) };
+            Ok(Some(Authenticated { session, record: query(snapshot)? }))
+        })
+        .await
     }
 
     /// Runs a change as one atomic step and returns when it is on the disk.

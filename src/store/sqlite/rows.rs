@@ -3,8 +3,8 @@
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Error, Row};
 
-use crate::domain::{ChatId, Email, Session, SessionHash, Timestamp, UserId, Username};
-use crate::store::{Message, MessagesFrom, User};
+use crate::domain::{ChatId, Email, MailKind, PasswordHash, Session, SessionHash, Timestamp, UserId, Username};
+use crate::store::{Credentials, DueMail, MailId, MailTokenOwner, Message, MessagesFrom, OwnCredentials, Peer, User};
 
 pub(super) fn user_id(row: &Row<'_>, index: usize) -> rusqlite::Result<UserId> {
     row.get(index).map(UserId::from_bytes)
@@ -16,6 +16,18 @@ pub(super) fn chat_id(row: &Row<'_>, index: usize) -> rusqlite::Result<ChatId> {
 
 pub(super) fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
     row.get(index).map(Timestamp::from_millis)
+}
+
+pub(super) fn optional_time(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(index)?.map(Timestamp::from_millis))
+}
+
+pub(super) fn username(row: &Row<'_>, index: usize) -> rusqlite::Result<Username> {
+    row.get(index).map(Username::from_stored)
+}
+
+pub(super) fn email(row: &Row<'_>, index: usize) -> rusqlite::Result<Email> {
+    row.get(index).map(Email::from_stored)
 }
 
 pub(super) fn seq(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
@@ -37,23 +49,62 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
+/// `id, password_hash, is_email_verified`.
+pub(super) fn credentials(row: &Row<'_>) -> rusqlite::Result<Credentials> {
+    Ok(Credentials { user: user_id(row, 0)?, password_hash: PasswordHash::new(row.get(1)?), is_email_verified: row.get(2)? })
+}
+
+/// `username, email, is_email_verified, password_hash`.
+pub(super) fn own_credentials(row: &Row<'_>) -> rusqlite::Result<OwnCredentials> {
+    Ok(OwnCredentials {
+        username: username(row, 0)?,
+        email: email(row, 1)?,
+        is_email_verified: row.get(2)?,
+        password_hash: PasswordHash::new(row.get(3)?),
+    })
+}
+
+/// `user, username, address`.
+pub(super) fn mail_token_owner(row: &Row<'_>) -> rusqlite::Result<MailTokenOwner> {
+    Ok(MailTokenOwner { user: user_id(row, 0)?, username: username(row, 1)?, address: email(row, 2)? })
+}
+
 /// `id, username, email, is_email_verified, messages_from, last_login, created_at`; no friends.
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         id: user_id(row, 0)?,
-        username: Username::from_stored(row.get(1)?),
-        email: Email::from_stored(row.get(2)?),
+        username: username(row, 1)?,
+        email: email(row, 2)?,
         is_email_verified: row.get(3)?,
         friends: Vec::new(),
         messages_from: messages_from(row, 4)?,
-        last_login: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
+        last_login: optional_time(row, 5)?,
         created_at: time(row, 6)?,
     })
+}
+
+/// `messages_from, has_added_caller, has_blocked_caller`.
+pub(super) fn peer(row: &Row<'_>) -> rusqlite::Result<Peer> {
+    Ok(Peer { messages_from: messages_from(row, 0)?, has_added_caller: row.get(1)?, has_blocked_caller: row.get(2)? })
 }
 
 /// `chat, seq, sender, content, sent_at`.
 pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message { chat: chat_id(row, 0)?, seq: seq(row, 1)?, sender: user_id(row, 2)?, content: row.get(3)?, sent_at: time(row, 4)? })
+}
+
+/// `id, user, username, is_pending, kind, address, ordered_at, attempts`.
+pub(super) fn due_mail(row: &Row<'_>) -> rusqlite::Result<DueMail> {
+    Ok(DueMail {
+        id: MailId(row.get(0)?),
+        user: user_id(row, 1)?,
+        username: username(row, 2)?,
+        is_pending: row.get(3)?,
+        kind: MailKind::parse(row.get_ref(4)?.as_str()?).ok_or_else(|| invalid(4, Type::Text))?,
+        address: email(row, 5)?,
+        ordered_at: time(row, 6)?,
+        attempts: row.get(7)?,
+    })
 }
 
 /// A number as SQLite keeps it. Numbers beyond its range are beyond any message.

@@ -8,10 +8,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::OpenError;
 
 /// Statements of one connection that stay prepared.
-const PREPARED_STATEMENTS: usize = 64;
+const PREPARED_STATEMENTS: usize = 128;
 
 /// Each step brings the file from the format of its index to the next one. A step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The settings that durability and integrity depend on: name, value to set, value to read back.
 const SETTINGS: [(&str, &str, &str); 4] = [
@@ -72,6 +72,29 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// An empty database of the newest format, gone when it is closed.
+#[cfg(test)]
+pub(super) fn in_memory() -> Connection {
+    let mut connection = Connection::open_in_memory().expect("a database");
+    connection.execute_batch("PRAGMA foreign_keys = ON").expect("set");
+    migrate(&mut connection).expect("migrated");
+    connection
+}
+
+/// Checks that SQLite comes upon rows in the ways given and in no other, and sorts nothing.
+#[cfg(test)]
+#[track_caller]
+pub(super) fn assert_plan(query: &str, walks: &[&str]) {
+    let connection = in_memory();
+    let mut explained = connection.prepare(&["EXPLAIN QUERY PLAN ", query].concat()).expect("a plan");
+    let steps = explained.raw_query().mapped(|row| row.get::<_, String>("detail"));
+    let steps = steps.collect::<Result<Vec<_>, _>>().expect("steps");
+    // The other steps only group those below them.
+    let is_walk = |step: &&str| ["SEARCH", "SCAN", "USE TEMP"].iter().any(|kind| step.starts_with(kind));
+    let actual: Vec<_> = steps.iter().map(String::as_str).filter(is_walk).collect();
+    assert_eq!(actual, walks, "{query}\n{steps:#?}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +113,42 @@ mod tests {
         migrate(&mut connection).expect("nothing to do");
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
         assert_eq!(version, i64::try_from(MIGRATIONS.len()).expect("few"));
+    }
+
+    /// What a file of format 1 holds of two people who know each other.
+    const OF_FORMAT_1: &str = "
+        INSERT INTO users VALUES (zeroblob(16), 'Ann', 'ann', 'Ann@example.com', 'ann@example.com', 'hash', 1, 'friends', 5, 6, 4);
+        INSERT INTO users VALUES (randomblob(16), 'Bob', 'bob', 'bob@example.com', 'bob@example.com', 'hash', 0, 'everyone', NULL, NULL, 4);
+        INSERT INTO sessions VALUES (zeroblob(16), zeroblob(32), 5, 6, 7, 'tests');
+        INSERT INTO friends (user, friend, added_at) SELECT zeroblob(16), id, 8 FROM users WHERE username = 'Bob';
+        INSERT INTO blocks VALUES (zeroblob(16), x'02020202020202020202020202020202', 9);
+        INSERT INTO blocks VALUES (zeroblob(16), x'01010101010101010101010101010101', 10);
+        PRAGMA user_version = 1;";
+
+    #[tokio::test]
+    async fn a_file_of_format_1_keeps_what_it_holds() {
+        use crate::domain::{SessionHash, SessionKey, UserId};
+        use crate::store::{FriendAddition, UserStore as _};
+
+        let (folder, path) = file();
+        let connection = connect(&path).expect("a connection");
+        connection.execute_batch(MIGRATIONS[0]).expect("format 1");
+        connection.execute_batch(OF_FORMAT_1).expect("stored");
+        connection.close().expect("closed");
+
+        let store = super::super::SqliteStore::open(folder.path()).expect("a store");
+        let ann = UserId::from_bytes([0; 16]);
+        let key = SessionKey { user: ann, session: SessionHash::from_bytes([0; 32]) };
+        let at = crate::domain::Timestamp::from_millis(6);
+        let data = store.find_account_data(&key).await.expect("an answer").expect("a session").record;
+        assert_eq!((data.user.username.as_str(), data.user.email.as_str()), ("Ann", "Ann@example.com"));
+        assert!(data.user.is_email_verified && data.previous_email.is_none());
+        assert_eq!((data.sessions.len(), data.friends.len()), (1, 1));
+        assert_eq!(data.blocks, [UserId::from_bytes([2; 16]), UserId::from_bytes([1; 16])], "in the order of blocking");
+        let friends = store.list_friends(&key, at).await.expect("an answer").expect("a session").record;
+        assert_eq!(friends.iter().map(|friend| friend.person.username.as_str()).collect::<Vec<_>>(), ["Bob"]);
+        assert_eq!(store.add_friend(ann, UserId::from_bytes([1; 16]), at).await.expect("an answer"), FriendAddition::Blocked);
+        assert_eq!(store.add_friend(ann, UserId::generate(), at).await.expect("an answer"), FriendAddition::Added);
     }
 
     #[test]

@@ -1,23 +1,23 @@
-//! Profiles and friends in SQLite.
+//! Profiles in SQLite. What is said about friends, blocks and other people is in files of their own.
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, Error, OptionalExtension as _, params};
 
-use super::{SqliteStore, accounts, rows};
-use crate::domain::{Email, EmailKey, SessionKey, Timestamp, UserId, Username, UsernameKey};
+use super::{SqliteStore, friends, mail, passwords, people, registrations, rows, sessions};
+use crate::domain::{Email, EmailKey, MailKind, SessionKey, Timestamp, UserId, Username, UsernameKey, UsernamePrefix};
 use crate::store::{
-    Authenticated, FriendAddition, MAX_FRIENDS, MessagesFrom, Peer, ProfileChange, ProfileUpdate, StoreError, User, UserStore,
+    AccountData, AddressMail, Authenticated, BlockAddition, Friend, FriendAddition, KEEP_PREVIOUS_ADDRESS_MILLIS, MessagesFrom, NewMail,
+    Peer, Person, ProfileChange, ProfileUpdate, StoreError, User, UserStore,
 };
 
 const SELECT_USER: &str = "
-    SELECT id, username, email, is_email_verified, messages_from, last_login, created_at FROM users WHERE id = ?1";
-const SELECT_FRIENDS: &str = "SELECT friend FROM friends WHERE user = ?1 ORDER BY number";
-const SELECT_PEER: &str = "
-    SELECT messages_from,
-           EXISTS (SELECT 1 FROM friends WHERE user = ?1 AND friend = ?2),
-           EXISTS (SELECT 1 FROM blocks WHERE user = ?1 AND blocked = ?2)
-    FROM users WHERE id = ?1";
+    SELECT id, username, email, is_email_verified, messages_from, last_login, created_at
+    FROM users WHERE id = ?1 AND held_until IS NULL";
 const SELECT_NAME_OWNER: &str = "SELECT id FROM users WHERE username_key = ?1";
+const SELECT_ADDRESS: &str = "SELECT email FROM users WHERE id = ?1 AND held_until IS NULL";
+const SELECT_DATA: &str = "SELECT last_seen, previous_email, previous_email_until FROM users WHERE id = ?1";
 /// A conflict leaves everything as it is and changes no row; an address with the same key keeps its verification.
 const UPDATE_USER: &str = "
     UPDATE OR IGNORE users SET
@@ -26,75 +26,73 @@ const UPDATE_USER: &str = "
         email = coalesce(?4, email), email_key = coalesce(?5, email_key),
         messages_from = coalesce(?6, messages_from)
     WHERE id = ?1";
-const COUNT_FRIENDS: &str = "SELECT count(*) FROM friends WHERE user = ?1";
-const SELECT_FRIEND: &str = "SELECT 1 FROM friends WHERE user = ?1 AND friend = ?2";
-const INSERT_FRIEND: &str = "INSERT INTO friends (user, friend, added_at) VALUES (?1, ?2, ?3)";
-const DELETE_FRIEND: &str = "DELETE FROM friends WHERE user = ?1 AND friend = ?2";
+const KEEP_PREVIOUS_ADDRESS: &str = "
+    UPDATE users SET previous_email = ?2, previous_email_key = ?3, previous_email_until = ?4
+    WHERE id = ?1 AND ifnull(previous_email_until, ?5) <= ?5";
 
 #[async_trait]
 impl UserStore for SqliteStore {
     async fn find_profile(&self, key: &SessionKey) -> Result<Option<Authenticated<User>>, StoreError> {
-        let key = *key;
-        self.read(move |snapshot| {
-            let Some(session) = accounts::select_session(snapshot, &key)? else { return Ok(None) };
-            Ok(select_user(snapshot, key.user)?.map(|record| Authenticated { session, record }))
-        })
-        .await
+        let user = key.user;
+        // A session has its account.
+        self.read_as(key, move |snapshot| select_user(snapshot, user)?.ok_or(Error::QueryReturnedNoRows)).await
     }
 
     async fn find_peer(&self, key: &SessionKey, peer: UserId) -> Result<Option<Authenticated<Option<Peer>>>, StoreError> {
-        let key = *key;
-        self.read(move |snapshot| {
-            let Some(session) = accounts::select_session(snapshot, &key)? else { return Ok(None) };
-            let record = select_peer(snapshot, peer, key.user)?;
-            Ok(Some(Authenticated { session, record }))
-        })
-        .await
+        let caller = key.user;
+        self.read_as(key, move |snapshot| people::select_peer(snapshot, peer, caller)).await
     }
 
-    async fn update_profile(&self, user: UserId, change: &ProfileChange) -> Result<ProfileUpdate, StoreError> {
+    async fn update_profile(
+        &self,
+        user: UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+        mail: AddressMail,
+    ) -> Result<ProfileUpdate, StoreError> {
         let change = change.clone();
-        self.write(move |connection| {
-            let (name_key, email_key) = (change.username.as_ref().map(Username::key), change.email.as_ref().map(Email::key));
-            let updated = connection.prepare_cached(UPDATE_USER)?.execute(params![
-                user.to_bytes(),
-                change.username.as_ref().map(Username::as_str),
-                name_key.as_ref().map(UsernameKey::as_str),
-                change.email.as_ref().map(Email::as_str),
-                email_key.as_ref().map(EmailKey::as_str),
-                change.messages_from.map(MessagesFrom::as_str),
-            ])?;
-            let Some(current) = select_user(connection, user)? else { return Ok(ProfileUpdate::NotFound) };
-            if updated > 0 {
-                return Ok(ProfileUpdate::Updated(current));
-            }
-            let name_taken = name_key.map_or(Ok(false), |key| is_username_taken(connection, &key, Some(user)))?;
-            Ok(if name_taken { ProfileUpdate::UsernameTaken } else { ProfileUpdate::EmailTaken })
-        })
-        .await
+        self.write(move |connection| update(connection, user, &change, at, mail)).await
     }
 
     async fn add_friend(&self, user: UserId, friend: UserId, at: Timestamp) -> Result<FriendAddition, StoreError> {
-        self.write(move |connection| {
-            let pair = params![user.to_bytes(), friend.to_bytes()];
-            if connection.prepare_cached(SELECT_FRIEND)?.exists(pair)? {
-                return Ok(FriendAddition::AlreadyFriend);
-            }
-            let count: i64 = connection.prepare_cached(COUNT_FRIENDS)?.query_row([user.to_bytes()], |row| row.get(0))?;
-            if count >= rows::to_sql_limit(MAX_FRIENDS) {
-                return Ok(FriendAddition::LimitReached);
-            }
-            connection.prepare_cached(INSERT_FRIEND)?.execute(params![user.to_bytes(), friend.to_bytes(), at.as_millis()])?;
-            Ok(FriendAddition::Added)
-        })
-        .await
+        self.write(move |connection| friends::add(connection, user, friend, at)).await
     }
 
     async fn remove_friend(&self, user: UserId, friend: UserId) -> Result<bool, StoreError> {
-        self.write(
-            move |connection| Ok(connection.prepare_cached(DELETE_FRIEND)?.execute(params![user.to_bytes(), friend.to_bytes()])? > 0),
-        )
-        .await
+        self.write(move |connection| friends::remove(connection, user, friend)).await
+    }
+
+    async fn list_friends(&self, key: &SessionKey, at: Timestamp) -> Result<Option<Authenticated<Vec<Friend>>>, StoreError> {
+        let caller = key.user;
+        self.read_as(key, move |snapshot| people::select_friends(snapshot, caller, at)).await
+    }
+
+    async fn list_blocks(&self, key: &SessionKey, at: Timestamp) -> Result<Option<Authenticated<Vec<Person>>>, StoreError> {
+        let caller = key.user;
+        self.read_as(key, move |snapshot| people::select_blocked(snapshot, caller, at)).await
+    }
+
+    async fn block(&self, user: UserId, other: UserId, at: Timestamp) -> Result<BlockAddition, StoreError> {
+        self.write(move |connection| friends::block(connection, user, other, at)).await
+    }
+
+    async fn unblock(&self, user: UserId, other: UserId) -> Result<bool, StoreError> {
+        self.write(move |connection| friends::unblock(connection, user, other)).await
+    }
+
+    async fn search_people(&self, caller: UserId, prefix: &UsernamePrefix, limit: usize, at: Timestamp) -> Result<Vec<Person>, StoreError> {
+        let prefix = prefix.clone();
+        self.read(move |snapshot| people::search(snapshot, caller, &prefix, limit, at)).await
+    }
+
+    async fn find_people(&self, caller: UserId, ids: &[UserId], at: Timestamp) -> Result<Vec<Person>, StoreError> {
+        let ids: BTreeSet<UserId> = ids.iter().copied().collect();
+        self.read(move |snapshot| people::select_people(snapshot, caller, ids, at)).await
+    }
+
+    async fn find_account_data(&self, key: &SessionKey) -> Result<Option<Authenticated<AccountData>>, StoreError> {
+        let user = key.user;
+        self.read_as(key, move |snapshot| select_data(snapshot, user)).await
     }
 }
 
@@ -102,8 +100,7 @@ impl UserStore for SqliteStore {
 pub(super) fn select_user(connection: &Connection, id: UserId) -> rusqlite::Result<Option<User>> {
     let user = connection.prepare_cached(SELECT_USER)?.query_row([id.to_bytes()], rows::user).optional()?;
     let Some(mut user) = user else { return Ok(None) };
-    let mut friends = connection.prepare_cached(SELECT_FRIENDS)?;
-    user.friends = friends.query_map([id.to_bytes()], |row| rows::user_id(row, 0))?.collect::<Result<_, _>>()?;
+    user.friends = people::select_friend_ids(connection, id)?.into_iter().map(|(friend, _)| friend).collect();
     Ok(Some(user))
 }
 
@@ -113,11 +110,85 @@ pub(super) fn is_username_taken(connection: &Connection, name: &UsernameKey, own
     Ok(holder.is_some() && holder != owner)
 }
 
-fn select_peer(connection: &Connection, peer: UserId, caller: UserId) -> rusqlite::Result<Option<Peer>> {
-    connection
-        .prepare_cached(SELECT_PEER)?
-        .query_row(params![peer.to_bytes(), caller.to_bytes()], |row| {
-            Ok(Peer { messages_from: rows::messages_from(row, 0)?, has_added_caller: row.get(1)?, has_blocked_caller: row.get(2)? })
-        })
-        .optional()
+fn update(
+    connection: &Connection,
+    user: UserId,
+    change: &ProfileChange,
+    at: Timestamp,
+    mail: AddressMail,
+) -> rusqlite::Result<ProfileUpdate> {
+    let Some(present) = select_address(connection, user)? else { return Ok(ProfileUpdate::NotFound) };
+    let (name_key, email_key) = (change.username.as_ref().map(Username::key), change.email.as_ref().map(Email::key));
+    if let Some(name) = &name_key {
+        registrations::free_name(connection, name, at)?;
+    }
+    let updated = connection.prepare_cached(UPDATE_USER)?.execute(params![
+        user.to_bytes(),
+        change.username.as_ref().map(Username::as_str),
+        name_key.as_ref().map(UsernameKey::as_str),
+        change.email.as_ref().map(Email::as_str),
+        email_key.as_ref().map(EmailKey::as_str),
+        change.messages_from.map(MessagesFrom::as_str),
+    ])?;
+    if updated == 0 {
+        let name_taken = name_key.map_or(Ok(false), |key| is_username_taken(connection, &key, Some(user)))?;
+        return Ok(if name_taken { ProfileUpdate::UsernameTaken } else { ProfileUpdate::EmailTaken });
+    }
+    if let Some(new) = change.email.as_ref().filter(|new| new.key() != present.key()) {
+        passwords::void_tokens(connection, user)?;
+        if !present.is_empty() {
+            leave_address(connection, user, present, at, mail)?;
+        }
+        if mail == AddressMail::ToBoth {
+            mail::insert(connection, user, &NewMail { kind: MailKind::NewAddress, address: new.clone(), at })?;
+        }
+    }
+    select_user(connection, user).map(|user| user.map_or(ProfileUpdate::NotFound, ProfileUpdate::Updated))
+}
+
+fn select_address(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Email>> {
+    connection.prepare_cached(SELECT_ADDRESS)?.query_row([user.to_bytes()], |row| rows::email(row, 0)).optional()
+}
+
+/// What becomes of an address that its account gives up.
+fn leave_address(connection: &Connection, user: UserId, address: Email, at: Timestamp, mail: AddressMail) -> rusqlite::Result<()> {
+    let until = at.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS).as_millis();
+    let key = address.key();
+    let previous = params![user.to_bytes(), address.as_str(), key.as_str(), until, at.as_millis()];
+    connection.prepare_cached(KEEP_PREVIOUS_ADDRESS)?.execute(previous)?;
+    if mail != AddressMail::None {
+        mail::insert(connection, user, &NewMail { kind: MailKind::AddressChanged, address, at })?;
+    }
+    Ok(())
+}
+
+fn select_data(connection: &Connection, id: UserId) -> rusqlite::Result<AccountData> {
+    let user = select_user(connection, id)?.ok_or(Error::QueryReturnedNoRows)?;
+    let (last_seen, previous_email) = connection.prepare_cached(SELECT_DATA)?.query_row([id.to_bytes()], |row| {
+        let until = rows::optional_time(row, 2)?;
+        let previous = until.map(|until| Ok::<_, Error>((rows::email(row, 1)?, until))).transpose()?;
+        Ok((rows::optional_time(row, 0)?, previous))
+    })?;
+    Ok(AccountData {
+        user,
+        last_seen,
+        previous_email,
+        sessions: sessions::select_all(connection, id)?,
+        friends: people::select_friend_ids(connection, id)?,
+        blocks: people::select_block_ids(connection, id)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::assert_plan;
+    use super::*;
+
+    #[test]
+    fn every_query_walks_an_index() {
+        for query in [SELECT_USER, SELECT_ADDRESS, SELECT_DATA, UPDATE_USER, KEEP_PREVIOUS_ADDRESS] {
+            assert_plan(query, &["SEARCH users USING PRIMARY KEY (id=?)"]);
+        }
+        assert_plan(SELECT_NAME_OWNER, &["SEARCH users USING INDEX sqlite_autoindex_users_2 (username_key=?)"]);
+    }
 }

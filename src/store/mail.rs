@@ -1,0 +1,90 @@
+//! What is kept for the mail: what is to be sent (the outbox), and which tokens are out.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::domain::{Email, MailKind, MailPurpose, MailTokenHash, Timestamp, UserId, Username};
+
+/// Mail that may wait for one account; more is not taken.
+pub const MAX_MAIL_PER_ACCOUNT: usize = 8;
+
+/// A mail that a change of an account orders. Its token, if it carries one, is made when it is sent: a store never
+/// holds a token that could be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMail {
+    /// What it is about.
+    pub kind: MailKind,
+    /// Where it goes.
+    pub address: Email,
+    /// When it was ordered, which is when it is due.
+    pub at: Timestamp,
+}
+
+/// Names a waiting mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MailId(pub [u8; 16]);
+
+/// A mail that is to be sent now, by the one who took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueMail {
+    /// Which mail.
+    pub id: MailId,
+    /// Whose account it is about.
+    pub user: UserId,
+    /// The name of that account.
+    pub username: Username,
+    /// Whether the account is a registration that waits for this mail.
+    pub is_pending: bool,
+    /// What it is about.
+    pub kind: MailKind,
+    /// Where it goes.
+    pub address: Email,
+    /// When it was ordered.
+    pub ordered_at: Timestamp,
+    /// Attempts to send it so far.
+    pub attempts: u32,
+}
+
+/// A token that goes out.
+#[derive(Debug, Clone)]
+pub struct NewMailToken {
+    /// What it may be used for.
+    pub purpose: MailPurpose,
+    /// What is kept of it.
+    pub hash: MailTokenHash,
+    /// The address that it is sent to.
+    pub address: Email,
+    /// When it stops being good.
+    pub expires_at: Timestamp,
+}
+
+/// The outbox and the tokens that are out.
+///
+/// Most mail is ordered by the change that causes it, in the same atomic step (see
+/// [`AccountStore`](super::AccountStore) and [`UserStore`](super::UserStore)). An account has at most
+/// [`MAX_MAIL_PER_ACCOUNT`] waiting; what comes on top is not taken, while the change that orders it succeeds.
+#[async_trait]
+pub trait MailStore: Send + Sync {
+    /// Orders a mail by itself. Does nothing when there is no such account.
+    async fn order_mail(&self, user: UserId, mail: &NewMail) -> Result<(), StoreError>;
+
+    /// Takes the mail that is due for longest at `at`; `None` when none is. It is due again at `until`, should its taker
+    /// die: of any number of simultaneous takers each gets another mail. Mail of a registration that has expired, or of
+    /// an account that is gone, is never due.
+    async fn take_due_mail(&self, at: Timestamp, until: Timestamp) -> Result<Option<DueMail>, StoreError>;
+
+    /// Has a taken mail tried again at `until`, with one attempt more.
+    async fn postpone_mail(&self, mail: &DueMail, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Removes a taken mail, and any other of its kind and address (compared by their keys) that was ordered for the
+    /// account no later.
+    async fn finish_mail(&self, mail: &DueMail) -> Result<(), StoreError>;
+
+    /// Puts a token out for an account, or a pending registration; an older one for the same purpose is void. `false`,
+    /// and nothing is changed, when the account is gone or the token's address is neither its present one nor, for
+    /// [`MailPurpose::PasswordReset`], its previous one.
+    async fn put_mail_token(&self, user: UserId, token: &NewMailToken) -> Result<bool, StoreError>;
+
+    /// How many mails wait.
+    async fn count_mail(&self) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,150 @@
+//! The outbox of an account: the mail that waits, in the account's own document, so that a change and its mail are one
+//! write.
+//!
+//! `mail` holds the entries. `mailDueAt` and `mailCount` say when the first of them is due and how many they are: an
+//! index over an array cannot be walked in order within bounds, and one over these two answers without the documents.
+//! Every update of `mail` therefore ends with [`summary`].
+
+use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
+use serde::{Deserialize, Serialize};
+
+use super::documents::{USERS, Undecodable, date, time, user_id};
+use super::expressions::{array, literal};
+use crate::domain::{Email, MailKind, Timestamp, Username};
+use crate::store::{DueMail, MAX_MAIL_PER_ACCOUNT, MailId, NewMail};
+
+/// A waiting mail.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MailDocument {
+    id: Uuid,
+    kind: String,
+    address: String,
+    due_at: DateTime,
+    ordered_at: DateTime,
+    attempts: i64,
+    /// Names the latest taking of it, so that the taker can tell it from mail that others take at the same time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taking: Option<Uuid>,
+}
+
+/// The part of a document that mail is taken from.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OutboxDocument {
+    #[serde(rename = "_id")]
+    id: Uuid,
+    username: String,
+    held_until: Option<DateTime>,
+    mail: Vec<MailDocument>,
+}
+
+/// What an [`OutboxDocument`] is read with.
+pub(super) fn outbox_fields() -> Document {
+    doc! { "username": 1, "heldUntil": 1, "mail": 1 }
+}
+
+impl MailDocument {
+    pub(super) fn new(mail: &NewMail) -> Self {
+        Self {
+            id: Uuid::new(),
+            kind: mail.kind.as_str().to_owned(),
+            address: mail.address.as_str().to_owned(),
+            due_at: date(mail.at),
+            ordered_at: date(mail.at),
+            attempts: 0,
+            taking: None,
+        }
+    }
+}
+
+impl OutboxDocument {
+    /// The mail that a [`taken`] took.
+    pub(super) fn into_taken(self, taking: Uuid) -> Result<DueMail, Undecodable> {
+        let impossible = |field| Undecodable::new(USERS, field);
+        let mail = self.mail.into_iter().find(|mail| mail.taking == Some(taking)).ok_or_else(|| impossible("mailDueAt"))?;
+        Ok(DueMail {
+            id: MailId(mail.id.bytes()),
+            user: user_id(self.id),
+            username: Username::from_stored(self.username),
+            is_pending: self.held_until.is_some(),
+            kind: MailKind::parse(&mail.kind).ok_or_else(|| impossible("mail.kind"))?,
+            address: Email::from_stored(mail.address),
+            ordered_at: time(mail.ordered_at),
+            attempts: u32::try_from(mail.attempts).map_err(|_range| impossible("mail.attempts"))?,
+        })
+    }
+}
+
+pub(super) fn mail_key(id: MailId) -> Uuid {
+    Uuid::from_bytes(id.0)
+}
+
+/// An entry as an expression, to the address that `address` gives.
+pub(super) fn entry(kind: MailKind, address: impl Into<Bson>, at: Timestamp) -> Bson {
+    let at = date(at);
+    let entry = doc! {
+        "id": Uuid::new(),
+        "kind": literal(kind.as_str()),
+        "address": address,
+        "dueAt": at,
+        "orderedAt": at,
+        "attempts": literal(0_i64),
+    };
+    Bson::Document(entry)
+}
+
+/// `mail` with more entries, as far as there is room; they are an expression.
+pub(super) fn appended(entries: impl Into<Bson>) -> Document {
+    let most = i64::try_from(MAX_MAIL_PER_ACCOUNT).unwrap_or(i64::MAX);
+    doc! { "$slice": [{ "$concatArrays": [array("mail"), entries] }, most] }
+}
+
+/// `mail` with the entry that is due for longest marked as taken and due at `until`; of several the first.
+pub(super) fn taken(taking: Uuid, until: Timestamp) -> Document {
+    let first_due = doc! { "$indexOfArray": [each("dueAt"), { "$min": each("dueAt") }] };
+    doc! {
+        "$let": {
+            "vars": { "first": { "$arrayElemAt": [each("id"), first_due] } },
+            "in": changed(doc! { "$eq": ["$$entry.id", "$$first"] }, doc! { "dueAt": date(until), "taking": taking }),
+        },
+    }
+}
+
+/// `mail` with one entry due at `until` and that many attempts.
+pub(super) fn postponed(id: MailId, until: Timestamp, attempts: u32) -> Document {
+    changed(doc! { "$eq": ["$$entry.id", mail_key(id)] }, doc! { "dueAt": date(until), "attempts": literal(i64::from(attempts)) })
+}
+
+/// `mail` without an entry, and without those of the same kind to the same address that are no younger.
+pub(super) fn without(mail: &DueMail) -> Document {
+    let is_same = doc! { "$eq": ["$$entry.id", mail_key(mail.id)] };
+    let is_alike = doc! {
+        "$and": [
+            { "$eq": ["$$entry.kind", literal(mail.kind.as_str())] },
+            { "$eq": [{ "$toLower": "$$entry.address" }, literal(mail.address.key().as_str())] },
+            { "$lte": ["$$entry.orderedAt", date(mail.ordered_at)] },
+        ],
+    };
+    doc! { "$filter": { "input": array("mail"), "as": "entry", "cond": { "$not": [{ "$or": [is_same, is_alike] }] } } }
+}
+
+fn changed(is_meant: Document, fields: Document) -> Document {
+    let with_fields = doc! { "$mergeObjects": ["$$entry", fields] };
+    doc! { "$map": { "input": array("mail"), "as": "entry", "in": { "$cond": [is_meant, with_fields, "$$entry"] } } }
+}
+
+/// The update that gives `mail` a value, with its summary.
+pub(super) fn set_mail(value: Document) -> Vec<Document> {
+    vec![doc! { "$set": { "mail": value } }, summary()]
+}
+
+/// The last stage of an update that changes `mail`.
+pub(super) fn summary() -> Document {
+    doc! { "$set": { "mailDueAt": { "$ifNull": [{ "$min": each("dueAt") }, "$$REMOVE"] }, "mailCount": { "$size": "$mail" } } }
+}
+
+/// One field of all entries. A path through the array, `$mail.dueAt`, means the same, but not to every compatible server.
+fn each(field: &str) -> Document {
+    doc! { "$map": { "input": array("mail"), "as": "entry", "in": format!("$$entry.{field}") } }
+}

@@ -1,0 +1,150 @@
+//! A real browser: headless Chromium, driven over WebDriver by its own driver.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long something may take to appear, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The name under which WebDriver tells a reference to an element (W3C WebDriver, 11).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// Chromium alone: no sandbox, which root may not have, and nothing that asks for anything outside this machine.
+const ARGUMENTS: [&str; 8] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+/// A browser with one window and a profile of its own; dropping it ends it.
+pub struct Browser {
+    driver: Child,
+    http: reqwest::Client,
+    session: String,
+    profile: TempDir,
+}
+
+impl Browser {
+    /// Starts a browser; `None`, loudly, where there is no driver, which fails in continuous integration.
+    pub async fn start() -> Option<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let mut command = Command::new("chromedriver");
+        let Ok(driver) = command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
+            assert!(std::env::var_os("CI").is_none(), "NOT RUN: there is no chromedriver");
+            eprintln!("NOT RUN: there is no chromedriver; it comes with Chromium (on Debian: chromium-driver)");
+            return None;
+        };
+        let profile = tempfile::tempdir().expect("a folder");
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let mut browser = Self { driver, http, session: format!("http://127.0.0.1:{port}"), profile };
+        browser.session = browser.new_session().await;
+        Some(browser)
+    }
+
+    async fn new_session(&self) -> String {
+        let profile = format!("--user-data-dir={}", self.profile.path().display());
+        let arguments: Vec<&str> = ARGUMENTS.into_iter().chain([profile.as_str()]).collect();
+        let options = json!({ "args": arguments });
+        let logging = json!({ "browser": "ALL" });
+        let capabilities = json!({ "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": logging } });
+        let begun = Instant::now();
+        loop {
+            let asked = self.ask(Method::POST, "/session", &json!({ "capabilities": capabilities })).await;
+            if let Some(id) = asked.as_ref().ok().and_then(|value| value["sessionId"].as_str()) {
+                return format!("{}/session/{id}", self.session);
+            }
+            assert!(begun.elapsed() < PATIENCE, "the browser does not start: {asked:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> Result<Value, String> {
+        let request = self.http.request(method.clone(), format!("{}{path}", self.session));
+        let request = if method == Method::GET { request } else { request.json(body) };
+        let answer = request.send().await.map_err(|error| error.to_string())?;
+        let is_success = answer.status().is_success();
+        let value = answer.json::<Value>().await.map_err(|error| error.to_string())?["value"].take();
+        if is_success { Ok(value) } else { Err(value["message"].to_string()) }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.ask(Method::GET, path, &Value::Null).await.expect("an answer of the browser")
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        self.ask(Method::POST, path, &body).await.expect("an answer of the browser")
+    }
+
+    /// Opens an address, from a blank page, so that one that differs in its fragment only is loaded too.
+    pub async fn open(&self, url: &str) {
+        self.post("/url", json!({ "url": "about:blank" })).await;
+        self.post("/url", json!({ "url": url })).await;
+    }
+
+    /// What the address bar says.
+    pub async fn url(&self) -> String {
+        self.get("/url").await.as_str().expect("an address").to_owned()
+    }
+
+    async fn element(&self, selector: &str) -> String {
+        let found = self.post("/element", json!({ "using": "css selector", "value": selector })).await;
+        format!("/element/{}", found[ELEMENT].as_str().expect("an element"))
+    }
+
+    /// Presses what a person would press.
+    pub async fn press(&self, selector: &str) {
+        let element = self.element(selector).await;
+        self.post(&format!("{element}/click"), json!({})).await;
+    }
+
+    /// Types into an empty field.
+    pub async fn type_into(&self, selector: &str, text: &str) {
+        let element = self.element(selector).await;
+        self.post(&format!("{element}/clear"), json!({})).await;
+        self.post(&format!("{element}/value"), json!({ "text": text })).await;
+    }
+
+    /// Whether a person can see something.
+    pub async fn shows(&self, selector: &str) -> bool {
+        let element = self.element(selector).await;
+        self.get(&format!("{element}/displayed")).await == true
+    }
+
+    /// Waits until the text of something says this.
+    pub async fn wait_for_text(&self, selector: &str, wanted: &str) {
+        let (element, begun) = (self.element(selector).await, Instant::now());
+        loop {
+            let text = self.get(&format!("{element}/text")).await;
+            if text.as_str().is_some_and(|text| text.contains(wanted)) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{selector} says {text}, not {wanted:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What the browser complained of, such as what a policy has blocked.
+    pub async fn complaints(&self) -> Vec<String> {
+        let entries = self.post("/se/log", json!({ "type": "browser" })).await;
+        let entries = entries.as_array().expect("a list").iter();
+        let serious = entries.filter(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING");
+        serious.map(|entry| entry["message"].to_string()).collect()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Asked to end, the driver ends its browser too; killed, it would leave it behind.
+        let asked = Command::new("kill").arg("-TERM").arg(self.driver.id().to_string()).status();
+        if asked.is_ok() {
+            let _status = self.driver.wait();
+        }
+    }
+}
