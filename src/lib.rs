@@ -3,7 +3,9 @@
 //! Read from the inside out; each layer knows only those before it.
 //! - [`domain`]: the checked value types and the clock.
 //! - [`store`]: what is kept, one trait per service, on MongoDB or in an SQLite file.
+//! - [`mail`]: letters, and how they leave; what services order waits in the store until it is sent.
 //! - [`http`]: the error envelope, bodies, queries, the table of endpoints.
+//! - [`rate_limits`]: who is calling from where, and how often what may happen.
 //! - [`identity`]: passwords, tokens, and the check of who is calling.
 //! - [`auth`], [`users`], [`chat`]: the three services. They never call each other.
 //! - [`gateway`]: the entry to all of them; limits, ids, log lines, health, the server.
@@ -11,11 +13,15 @@
 
 pub mod auth;
 pub mod chat;
+pub mod check;
 pub mod domain;
 pub mod gateway;
 pub mod http;
 pub mod identity;
 pub mod logging;
+pub mod mail;
+pub mod rate_limits;
 pub mod settings;
+pub mod startup;
 pub mod store;
 pub mod users;

@@ -225,6 +225,16 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_nobody_reads_are_dropped_and_counted() {
+        let (sender, _nobody_reads) = sync_channel(2);
+        let (mut queue, before) = (Queue(sender), DROPPED_LINES.load(Ordering::Relaxed));
+        for _ in 0..5 {
+            assert_eq!(queue.write(b"line").expect("never fails"), 4);
+        }
+        assert_eq!(DROPPED_LINES.load(Ordering::Relaxed) - before, 3);
+    }
+
+    #[test]
     fn a_line_has_at_most_8_kib() {
         for format in [LogFormat::Json, LogFormat::Text] {
             for filler in ["x", "é", "\"", "\u{1}"] {

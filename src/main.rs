@@ -2,18 +2,12 @@
 
 use std::net::TcpListener;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use chat_functions::domain::Clock;
-use chat_functions::gateway::{self, App};
-use chat_functions::identity::{PasswordHasher, Tokens, load_or_make_key};
-use chat_functions::logging;
-use chat_functions::settings::{Mode, Settings, StoreSetting, VARIABLES};
+use chat_functions::settings::{Mode, Settings, VARIABLES};
+use chat_functions::startup::{self, Failure};
 use chat_functions::store::Store;
-
-use chat_functions::store::mongo::MongoStore;
-use chat_functions::store::sqlite::SqliteStore;
-use secrecy::ExposeSecret as _;
+use chat_functions::{check, gateway, logging};
 
 /// Password hashing takes and gives back large blocks all the time; the system's allocator would keep them.
 #[global_allocator]
@@ -22,12 +16,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What `sysexits.h` calls a configuration error.
 const EXIT_CONFIG: u8 = 78;
 
-type Failure = Box<dyn std::error::Error>;
+/// What `sysexits.h` calls a command line error.
+const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    if let Some(argument) = std::env::args().nth(1) {
-        return answer_argument(&argument);
+    match std::env::args().nth(1).as_deref() {
+        None => run(),
+        Some("--check") => diagnose(),
+        Some(argument) => answer_argument(argument),
     }
+}
+
+fn run() -> ExitCode {
     let settings = match Settings::from_environment() {
         Ok(settings) => settings,
         Err(errors) => {
@@ -47,42 +47,43 @@ fn main() -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
+    for warning in &settings.warnings {
+        log::warn!(event = "odd_setting"; "{warning}");
+    }
     // Bound before anything else: the Functions host asks until the port answers.
     let listener = TcpListener::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     log::info!(event = "listening", url = url.as_str(), version = env!("CARGO_PKG_VERSION"); "listening on {url}");
-    let store = open_store(&settings)?;
-    let app = App {
-        store: Arc::clone(&store),
-        clock: Clock::default(),
-        tokens: tokens(&settings)?,
-        passwords: PasswordHasher::new(settings.password_cost, settings.password_min_chars)?,
-        is_https: settings.public_base_url.as_deref().is_some_and(|url| url.starts_with("https://")),
-        services: settings.services.clone(),
-        cors_origins: settings.cors_origins.clone(),
-    };
-    let server = gateway::serve(listener, app)?;
+    let (store, clock) = (startup::open_store(&settings)?, Clock::default());
+    let (mailer, mail_worker) = startup::start_mail(&settings, &url, &store, &clock)?;
+    let server = gateway::serve(listener, startup::assemble(&settings, store.clone(), mailer, clock)?)?;
     tell_what_to_try(&settings, &url, store.as_ref());
     server.await?;
+    mail_worker.stop().await;
     store.close().await;
     log::info!(event = "stopped"; "stopped");
     Ok(())
 }
 
-fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
-    Ok(match &settings.store {
-        StoreSetting::Embedded => Arc::new(SqliteStore::open(&settings.data_dir)?),
-        StoreSetting::MongoDb(uri) => Arc::new(MongoStore::connect(uri.expose_secret())?),
-    })
-}
-
-fn tokens(settings: &Settings) -> Result<Tokens, Failure> {
-    if let Some(secret) = &settings.jwt_secret {
-        return Ok(Tokens::new(secret));
+/// Tells in a line each what works and what there is to do; the exit code tells whether there is anything.
+fn diagnose() -> ExitCode {
+    let settings = match Settings::from_environment() {
+        Ok(settings) => settings,
+        Err(errors) => {
+            for error in errors {
+                println!("to do   {error}");
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    for warning in &settings.warnings {
+        println!("note    {warning}");
     }
-    let folder = &settings.data_dir;
-    std::fs::create_dir_all(folder).map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
-    Ok(Tokens::new(&load_or_make_key(folder)?))
+    let findings = actix_web::rt::System::new().block_on(check::check(&settings));
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if findings.iter().all(check::Finding::is_ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn tell_what_to_try(settings: &Settings, url: &str, store: &dyn Store) {
@@ -102,14 +103,16 @@ fn answer_argument(argument: &str) -> ExitCode {
     match argument {
         "--version" | "-V" => println!("chat-functions {}", env!("CARGO_PKG_VERSION")),
         "--help" | "-h" => {
-            println!("A chat backend over HTTP. It takes no arguments; these variables of the environment, or of a file .env, are read:\n");
+            println!(
+                "A chat backend over HTTP. Without an argument it serves; --check tries the store and the mail server that the settings name.\n\nThese variables of the environment, or of a file .env, are read:\n"
+            );
             for variable in VARIABLES {
                 println!("{}\n    {}\n    default: {}\n", variable.name, variable.meaning, variable.default);
             }
         }
         other => {
             eprintln!("unknown argument {other}; see --help");
-            return ExitCode::from(64);
+            return ExitCode::from(EXIT_USAGE);
         }
     }
     ExitCode::SUCCESS

@@ -118,6 +118,20 @@ fn the_readme_has_the_table_of_settings() {
     assert_eq!(rows, expected);
 }
 
+/// Values go into statements by their parameters only.
+#[test]
+fn no_statement_of_the_embedded_store_is_put_together_from_values() {
+    let folder = "src/store/sqlite";
+    let files = std::fs::read_dir(root().join(folder)).expect("the folder of the embedded store");
+    let names = files.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name of UTF-8"));
+    let sources: Vec<_> = names.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "rs")).collect();
+    assert!(sources.len() > 10, "{sources:?}");
+    for name in sources {
+        let source = read(Path::new(folder).join(&name));
+        assert!(!["format!", "format_args!", "write!(", "push_str("].iter().any(|way| source.contains(way)), "{name}");
+    }
+}
+
 #[test]
 fn the_example_of_an_environment_names_settings_that_exist() {
     for line in read(".env.example").lines().filter(|line| line.contains('=')) {

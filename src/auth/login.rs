@@ -3,11 +3,13 @@
 use actix_web::{HttpRequest, web};
 use serde::Deserialize;
 
-use super::{NewSession, SessionBody};
-use crate::domain::{Clock, Email, Password};
+use super::parts::Parts;
+use super::{NewSession, RegistrationPolicy, SessionBody};
+use crate::domain::{Email, EmailKey, Password, PasswordHash};
 use crate::http::{ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
-use crate::identity::{PasswordHasher, Tokens, Verification};
-use crate::store::{Credentials, Store};
+use crate::identity::{Actor, Verification};
+use crate::rate_limits::Attempt;
+use crate::store::Credentials;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,51 +20,88 @@ pub(super) struct LoginBody {
 
 impl RequestBody for LoginBody {}
 
-pub(super) async fn log_in(
-    request: HttpRequest,
-    store: web::Data<dyn Store>,
-    passwords: web::Data<PasswordHasher>,
-    tokens: web::Data<Tokens>,
-    clock: web::Data<Clock>,
-    Json(body): Json<LoginBody>,
-) -> Result<web::Json<SessionBody>, ApiError> {
-    let (email, password) = check(body)?;
-    let stored = find_credentials(store.get_ref(), email.as_ref()).await?;
-    let checked = passwords.verify(password, stored.as_ref().map(|stored| stored.password_hash.clone())).await?;
-    let (Some(stored), Verification::Right(renewed)) = (stored, checked) else {
-        return Err(refused("wrong"));
+/// Somebody at the door.
+struct Visitor {
+    /// What they typed; it is what their guesses are counted under.
+    typed: String,
+    /// `None` for what cannot be anybody's address: it is treated as unknown.
+    email: Option<EmailKey>,
+    password: Password,
+    /// Who that is, for the log.
+    actor: Actor,
+}
+
+pub(super) async fn log_in(request: HttpRequest, parts: Parts, Json(body): Json<LoginBody>) -> Result<web::Json<SessionBody>, ApiError> {
+    let visitor = Visitor::read(body, &parts)?;
+    let attempt = count(&parts, &visitor).await?;
+    let (stored, checked) = match verify(&parts, &visitor).await {
+        Ok(verified) => verified,
+        Err(failure) => {
+            // Nothing was checked, so nothing was guessed.
+            attempt.give_back();
+            return Err(failure);
+        }
     };
-    let session = NewSession::begin(stored.user, &tokens, request.headers(), clock.now())?;
-    // The store starts the session only if the hash is still the one that was checked: a log-in that overlaps a change
-    // of password must not outlive it.
-    let (user, chats) = futures_util::try_join!(
-        store.start_session(stored.user, &stored.password_hash, renewed.as_ref(), &session.record),
-        store.list_chat_ids(stored.user, OwnUser::MAX_CHATS),
-    )?;
-    let user = user.ok_or_else(|| refused("password changed meanwhile"))?;
-    log::info!(event = "logged_in", user:display = user.id; "a person logged in");
-    Ok(web::Json(session.into_body("Login successful", OwnUser::new(&user, &chats))))
+    let (Some(stored), Verification::Right(renewed)) = (stored, checked) else {
+        return Err(refused(&parts, &visitor.actor));
+    };
+    let answer = begin_session(&request, &parts, &stored, renewed.as_ref()).await?;
+    let answer = answer.ok_or_else(|| refused(&parts, &visitor.actor))?;
+    attempt.succeeded(parts.now);
+    parts.audit.note("logged_in", &Actor::User(stored.user));
+    Ok(web::Json(answer))
 }
 
-/// An address that cannot exist is an unknown one. A password that cannot have been set is a wrong one, refused before
-/// it takes a hashing slot.
-fn check(body: LoginBody) -> Result<(Option<Email>, Password), ApiError> {
-    let mut fields = Fields::new();
-    let email = fields.required("email", body.email, Ok::<_, String>);
-    let password = fields.required("password", body.password, Ok::<_, String>);
-    fields.finish()?;
-    let password = Password::parse(&password.unwrap_or_default()).map_err(|_| refused("no possible password"))?;
-    Ok((Email::parse(&email.unwrap_or_default()).ok(), password))
-}
-
-async fn find_credentials(store: &dyn Store, email: Option<&Email>) -> Result<Option<Credentials>, ApiError> {
-    match email {
-        Some(email) => Ok(store.find_credentials(&email.key()).await?),
-        None => Ok(None),
+impl Visitor {
+    /// A password that cannot have been set is a wrong one, refused before it takes a hashing slot.
+    fn read(body: LoginBody, parts: &Parts) -> Result<Self, ApiError> {
+        let mut fields = Fields::new();
+        let email = fields.required("email", body.email, Ok::<_, String>);
+        let password = fields.required("password", body.password, Ok::<_, String>);
+        let (email, password) = fields.finish_with(|| Some((email?, password?)))?;
+        let key = Email::parse(&email).ok().map(|email| email.key());
+        let actor = key.as_ref().map_or(Actor::Nobody, |key| parts.typist_of(key));
+        let password = Password::parse(&password).map_err(|_rule| refused(parts, &actor))?;
+        Ok(Self { typed: email, email: key, password, actor })
     }
 }
 
-fn refused(reason: &'static str) -> ApiError {
-    log::info!(event = "login_failed", reason; "a log-in failed");
+async fn count(parts: &Parts, visitor: &Visitor) -> Result<Attempt, ApiError> {
+    let counted = parts.limits.login(&visitor.typed).await;
+    if counted.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::RateLimited) {
+        parts.audit.note("login_limited", &visitor.actor);
+    }
+    counted
+}
+
+/// The account, if there is one that may log in, and whether the password is its own; it takes as long if there is none.
+async fn verify(parts: &Parts, visitor: &Visitor) -> Result<(Option<Credentials>, Verification), ApiError> {
+    let found = match &visitor.email {
+        Some(email) => parts.store().find_credentials(email).await?,
+        None => None,
+    };
+    let stored = found.filter(|found| found.is_email_verified || parts.registration == RegistrationPolicy::Open);
+    let hash = stored.as_ref().map(|stored| stored.password_hash.clone());
+    let checked = parts.passwords.verify(visitor.password.clone(), hash, parts.net()).await?;
+    Ok((stored, checked))
+}
+
+/// `None` when the password was changed while it was checked: a log-in that overlaps a change must not outlive it.
+async fn begin_session(
+    request: &HttpRequest,
+    parts: &Parts,
+    stored: &Credentials,
+    renewed: Option<&PasswordHash>,
+) -> Result<Option<SessionBody>, ApiError> {
+    let session = NewSession::begin(stored.user, &parts.tokens, request.headers(), parts.now)?;
+    let (user, chats) = futures_util::try_join!(
+        parts.store().start_session(stored.user, &stored.password_hash, renewed, &session.record),
+        parts.store().list_chat_ids(stored.user, OwnUser::MAX_CHATS),
+    )?;
+    Ok(user.map(|user| session.into_body("Login successful", OwnUser::new(&user, &chats))))
+}
+
+fn refused(parts: &Parts, visitor: &Actor) -> ApiError {
+    parts.audit.note("login_failed", visitor);
     ErrorCode::InvalidCredentials.into()
 }

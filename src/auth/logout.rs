@@ -3,13 +3,13 @@
 use actix_web::web;
 
 use crate::http::{ApiError, Message};
-use crate::identity::Bearer;
+use crate::identity::{Actor, Audit, Bearer};
 use crate::store::Store;
 
-pub(super) async fn log_out(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<Message>, ApiError> {
+pub(super) async fn log_out(bearer: Bearer, store: web::Data<dyn Store>, audit: Audit) -> Result<web::Json<Message>, ApiError> {
     bearer.admit(store.find_session(bearer.session_key()).await?)?;
     // Another log-out of the same session at the same time has done the same.
     let _was_there = store.end_session(bearer.session_key(), bearer.now()).await?;
-    log::info!(event = "logged_out", user:display = bearer.user(); "a person logged out");
+    audit.note("logged_out", &Actor::User(bearer.user()));
     Ok(Message::new("Logout successful"))
 }

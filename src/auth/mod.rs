@@ -1,16 +1,25 @@
-//! The Authentication service: accounts and their sessions.
+//! The Authentication service: accounts, their sessions, passwords and addresses.
 
+mod email;
 mod login;
 mod logout;
+mod page;
+mod parts;
+mod password;
+mod password_reset;
 mod register;
+mod registration_policy;
+mod sessions;
 
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, USER_AGENT};
 use serde::Serialize;
 
-use crate::domain::{Session, SessionId, Timestamp, UserId};
+use crate::domain::{Email, Session, SessionId, Timestamp, UserId, Username};
 use crate::http::{ApiError, Endpoint, ErrorCode, OwnUser};
-use crate::identity::{HashingError, Tokens};
+use crate::identity::Tokens;
+
+pub use registration_policy::RegistrationPolicy;
 
 /// What the service offers.
 #[must_use]
@@ -19,6 +28,15 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::POST, "/api/auth/register", register::register).open(),
         Endpoint::new(Method::POST, "/api/auth/login", login::log_in).open(),
         Endpoint::new(Method::POST, "/api/auth/logout", logout::log_out),
+        Endpoint::new(Method::GET, "/api/auth/sessions", sessions::list_sessions),
+        Endpoint::new(Method::DELETE, "/api/auth/sessions", sessions::end_sessions),
+        Endpoint::new(Method::GET, "/api/auth/email", email::show_page).open(),
+        Endpoint::new(Method::POST, "/api/auth/email", email::send_verification),
+        Endpoint::new(Method::PUT, "/api/auth/email", email::verify_email).open(),
+        Endpoint::new(Method::PUT, "/api/auth/password", password::change_password),
+        Endpoint::new(Method::GET, "/api/auth/password-reset", password_reset::show_page).open(),
+        Endpoint::new(Method::POST, "/api/auth/password-reset", password_reset::ask_for_reset).open(),
+        Endpoint::new(Method::PUT, "/api/auth/password-reset", password_reset::reset_password).open(),
     ]
 }
 
@@ -64,12 +82,7 @@ fn internal(error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
     ApiError::caused(ErrorCode::Internal, error)
 }
 
-impl From<HashingError> for ApiError {
-    fn from(error: HashingError) -> Self {
-        match error {
-            HashingError::Overloaded => ErrorCode::Overloaded.into(),
-            HashingError::TooCommon => Self { code: ErrorCode::PasswordTooCommon, ..Self::field("password", error.to_string()) },
-            HashingError::Failed(cause) => Self::caused(ErrorCode::Internal, cause),
-        }
-    }
+/// What an attacker who knows a person tries first.
+fn personal_words(username: &Username, email: &Email) -> Vec<String> {
+    vec![username.as_str().to_owned(), email.local_part().to_owned()]
 }

@@ -1,13 +1,15 @@
-//! `POST /api/auth/register`: a new account with its first session.
+//! `POST /api/auth/register`: a new account with its first session; or, where addresses are verified first, a
+//! registration that becomes an account when its mail is answered.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use super::NewSession;
-use crate::domain::{Clock, Email, Password, UserId, Username};
-use crate::http::{ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
-use crate::identity::{PasswordHasher, Tokens};
-use crate::store::{Creation, MessagesFrom, NewAccount, Store, User};
+use super::parts::Parts;
+use super::{NewSession, RegistrationPolicy, personal_words};
+use crate::domain::{Email, MailKind, Password, PasswordHash, UserId, Username};
+use crate::http::{Accepted, ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
+use crate::identity::{Actor, PasswordHasher};
+use crate::store::{Creation, MessagesFrom, NewAccount, NewMail, Registration, User};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,13 +21,13 @@ pub(super) struct RegisterBody {
 
 impl RequestBody for RegisterBody {}
 
-struct Registration {
+struct Applicant {
     username: Username,
     email: Email,
     password: Password,
 }
 
-impl Registration {
+impl Applicant {
     fn read(body: RegisterBody, passwords: &PasswordHasher) -> Result<Self, ApiError> {
         let mut fields = Fields::new();
         let username = fields.required("username", body.username, |text| Username::parse(&text));
@@ -35,18 +37,31 @@ impl Registration {
     }
 }
 
-pub(super) async fn register(
-    request: HttpRequest,
-    store: web::Data<dyn Store>,
-    passwords: web::Data<PasswordHasher>,
-    tokens: web::Data<Tokens>,
-    clock: web::Data<Clock>,
-    Json(body): Json<RegisterBody>,
+pub(super) async fn register(request: HttpRequest, parts: Parts, Json(body): Json<RegisterBody>) -> Result<HttpResponse, ApiError> {
+    let Applicant { username, email, password } = Applicant::read(body, &parts.passwords)?;
+    let counted = parts.limits.register().await?;
+    let hash = match parts.passwords.hash(password, personal_words(&username, &email), parts.net()).await {
+        Ok(hash) => hash,
+        Err(refusal) => {
+            // Whoever has to think of a better password has not registered yet.
+            counted.give_back();
+            return Err(refusal.into());
+        }
+    };
+    match parts.registration {
+        RegistrationPolicy::Open => create_account(&request, &parts, username, email, hash).await,
+        RegistrationPolicy::Verified => note_registration(&parts, username, email, hash).await,
+    }
+}
+
+async fn create_account(
+    request: &HttpRequest,
+    parts: &Parts,
+    username: Username,
+    email: Email,
+    password_hash: PasswordHash,
 ) -> Result<HttpResponse, ApiError> {
-    let Registration { username, email, password } = Registration::read(body, &passwords)?;
-    let personal = vec![username.as_str().to_owned(), email.local_part().to_owned()];
-    let password_hash = passwords.hash(password, personal).await?;
-    let now = clock.now();
+    let mail = parts.mailer.order(MailKind::Verification, &email, parts.now);
     let user = User {
         id: UserId::generate(),
         username,
@@ -54,17 +69,31 @@ pub(super) async fn register(
         is_email_verified: false,
         friends: Vec::new(),
         messages_from: MessagesFrom::default(),
-        last_login: Some(now),
-        created_at: now,
+        last_login: Some(parts.now),
+        created_at: parts.now,
     };
-    let session = NewSession::begin(user.id, &tokens, request.headers(), now)?;
-    let account = NewAccount { user, password_hash, session: session.record.clone(), mail: None };
-    match store.create_account(&account).await? {
+    let session = NewSession::begin(user.id, &parts.tokens, request.headers(), parts.now)?;
+    let account = NewAccount { user, password_hash, session: session.record.clone(), mail };
+    match parts.store().create_account(&account).await? {
         Creation::Created => {
-            log::info!(event = "registered", user:display = account.user.id; "a person registered");
+            parts.mailer.notify();
+            parts.audit.note("registered", &Actor::User(account.user.id));
             Ok(HttpResponse::Created().json(session.into_body("Registration successful", OwnUser::new(&account.user, &[]))))
         }
         Creation::UsernameTaken => Err(ErrorCode::UsernameTaken.into()),
         Creation::EmailTaken => Err(ErrorCode::EmailTaken.into()),
     }
+}
+
+/// Does and answers the same whether or not the address is an account's: the difference is in the mail.
+async fn note_registration(parts: &Parts, username: Username, email: Email, password_hash: PasswordHash) -> Result<HttpResponse, ApiError> {
+    // Without its mail a registration would hold the name for nothing.
+    let mail: NewMail = parts.mailer.order(MailKind::Verification, &email, parts.now).ok_or(ErrorCode::MailUnavailable)?;
+    let registration = Registration { id: UserId::generate(), username, email, password_hash, created_at: parts.now, mail };
+    if !parts.store().create_registration(&registration).await? {
+        return Err(ErrorCode::UsernameTaken.into());
+    }
+    parts.mailer.notify();
+    parts.audit.note("registration_noted", &Actor::User(registration.id));
+    Ok(Accepted::new("Open the link in the mail that is on its way to you; then log in").into_response())
 }

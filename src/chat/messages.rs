@@ -3,16 +3,13 @@
 use actix_web::{HttpRequest, web};
 use serde::Serialize;
 
-use super::cursor;
-use crate::domain::{ChatId, Timestamp, UserId};
-use crate::http::{ApiError, ErrorCode, Fields, Query};
+use crate::domain::{ChatId, UserId};
+use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, count_fitting, cut_page, decode_cursor};
 use crate::identity::Bearer;
 use crate::store::{Message, MessageCursor, Store, Window};
 
 const MAX_PAGE_MESSAGES: usize = 100;
 const DEFAULT_PAGE_MESSAGES: usize = 50;
-/// A page stops at this much text, so that a hundred of the longest messages do not make one answer.
-const MAX_PAGE_BYTES: usize = 512 * 1024;
 
 /// What the query asks for.
 enum Selection {
@@ -38,18 +35,6 @@ pub(super) struct MessagePage {
 enum NextBefore {
     Seq(u64),
     Cursor(String),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MessageBody {
-    id: String,
-    chat_id: String,
-    seq: u64,
-    sender_id: String,
-    recipient_id: String,
-    content: String,
-    timestamp: Timestamp,
 }
 
 pub(super) async fn list_messages(
@@ -102,7 +87,7 @@ fn all_chats(query: &mut Query, fields: &mut Fields) -> Selection {
     if query.take("after").is_some() {
         fields.wrong("after", "needs with or chatId");
     }
-    let before = fields.optional("before", query.take("before"), |text| cursor::decode(&text).ok_or("is not a nextBefore of this list"));
+    let before = fields.optional("before", query.take("before"), |text| decode_cursor(&text).ok_or("is not a nextBefore of this list"));
     Selection::AllChats { before }
 }
 
@@ -147,34 +132,8 @@ fn chat_page(mut page: Vec<Message>, window: Window) -> MessagePage {
     MessagePage { messages: page.into_iter().map(MessageBody::from).collect(), next_before }
 }
 
-/// `page` descends and may hold one more message than asked for.
-fn page_over_all_chats(mut page: Vec<Message>, limit: usize) -> MessagePage {
-    let fitting = count_fitting(page.iter().take(limit));
-    let has_more = fitting < page.len();
-    page.truncate(fitting);
-    let next_before = page.last().filter(|_| has_more).map(|last| NextBefore::Cursor(cursor::encode(&MessageCursor::of(last))));
-    MessagePage { messages: page.into_iter().rev().map(MessageBody::from).collect(), next_before }
-}
-
-/// How many messages from the front fit into a page; at least one.
-fn count_fitting<'a>(messages: impl Iterator<Item = &'a Message>) -> usize {
-    let sizes = messages.scan(0, |total, message| {
-        *total += message.content.len();
-        Some(*total)
-    });
-    sizes.enumerate().take_while(|(index, total)| *index == 0 || *total <= MAX_PAGE_BYTES).count()
-}
-
-impl From<Message> for MessageBody {
-    fn from(message: Message) -> Self {
-        Self {
-            id: message.id().to_string(),
-            chat_id: message.chat.to_string(),
-            seq: message.seq,
-            sender_id: message.sender.to_string(),
-            recipient_id: message.recipient().to_string(),
-            content: message.content,
-            timestamp: message.sent_at,
-        }
-    }
+/// `list` descends and may hold one more message than asked for.
+fn page_over_all_chats(mut list: Vec<Message>, limit: usize) -> MessagePage {
+    let next_before = cut_page(&mut list, limit).map(NextBefore::Cursor);
+    MessagePage { messages: list.into_iter().rev().map(MessageBody::from).collect(), next_before }
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{ChatId, ClientId, MessageText, Timestamp, UserId};
 use crate::http::{ApiError, ErrorCode, Fields, Json, RequestBody};
-use crate::identity::Bearer;
-use crate::store::{Append, Message, MessagesFrom, NewMessage, Peer, Store};
+use crate::identity::{Actor, Audit, Bearer};
+use crate::rate_limits::ClientLimits;
+use crate::store::{Append, Message, MessagesFrom, NewMessage, Peer, Store, StoreError};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IDEMPOTENCY_REPLAYED: &str = "Idempotency-Replayed";
@@ -46,6 +47,8 @@ pub(super) async fn send_message(
     request: HttpRequest,
     bearer: Bearer,
     store: web::Data<dyn Store>,
+    limits: ClientLimits,
+    audit: Audit,
     Json(body): Json<SendBody>,
 ) -> Result<HttpResponse, ApiError> {
     let Send { recipient, text, client_id } = check(body, idempotency_key(request.headers())?)?;
@@ -56,13 +59,29 @@ pub(super) async fn send_message(
     let (found, head) = futures_util::try_join!(store.find_peer(bearer.session_key(), recipient), store.find_chat_head(chat))?;
     let peer = bearer.admit(found)?.ok_or(ErrorCode::UserNotFound)?;
     if !accepts_caller(&peer) {
+        audit.note_about("message_refused", &Actor::User(bearer.user()), &recipient);
         return Err(ErrorCode::NotAccepted.into());
     }
+    let begins_with_stranger = head.is_none() && !peer.has_added_caller;
+    let counted = if begins_with_stranger { Some(limits.begin_chat(bearer.user()).await?) } else { None };
     let message = NewMessage { chat, sender: bearer.user(), text, client_id, sent_at: bearer.now() };
-    match store.append_message(&message, head).await? {
+    let appended = store.append_message(&message, head).await;
+    if let Some(counted) = counted.filter(|_| !may_have_begun_chat(&appended)) {
+        counted.give_back();
+    }
+    match appended? {
         Append::Stored(message) => Ok(HttpResponse::Ok().json(sent(&message))),
         Append::Replayed(message) => Ok(HttpResponse::Ok().insert_header((IDEMPOTENCY_REPLAYED, "true")).json(sent(&message))),
         Append::Mismatch => Err(ErrorCode::IdempotencyMismatch.into()),
+    }
+}
+
+/// Another message may have begun the chat meanwhile, or nothing may have been stored at all.
+fn may_have_begun_chat(appended: &Result<Append, StoreError>) -> bool {
+    match appended {
+        Ok(Append::Stored(message)) => message.seq == 1,
+        Err(error) => matches!(error, StoreError::OutcomeUnknown(_)),
+        Ok(Append::Replayed(_) | Append::Mismatch) => false,
     }
 }
 

@@ -17,10 +17,11 @@ use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use serde::Serialize;
 
 use super::request_id::{self, REQUEST_ID};
-use crate::domain::UserId;
-use crate::http::{ApiError, ErrorCode};
+use crate::domain::{Net, UserId};
+use crate::http::{ApiError, ErrorCode, RequestId};
 use crate::identity::Caller;
 use crate::logging;
+use crate::rate_limits::{ClientNet, RateLimits};
 
 /// Headers of every answer that does not set them itself.
 const COMMON_HEADERS: [(HeaderName, &str); 4] = [
@@ -53,7 +54,7 @@ struct Asked {
     method: Method,
     /// The template of the route and not the path, which may hold what people typed.
     route: Option<String>,
-    net: String,
+    net: Net,
     hsts: bool,
 }
 
@@ -64,7 +65,7 @@ impl Asked {
             id: request_id::of(request.headers()),
             method: request.method().clone(),
             route: request.match_pattern(),
-            net: request.peer_addr().map_or_else(|| "-".to_owned(), |peer| net_of(peer.ip())),
+            net: net_of(request),
             hsts: request.app_data::<web::Data<Hsts>>().is_some_and(|hsts| hsts.0),
         }
     }
@@ -73,6 +74,8 @@ impl Asked {
 /// The middleware.
 pub(super) async fn answer(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
     let asked = Asked::of(&request);
+    request.extensions_mut().insert(RequestId(asked.id.clone()));
+    request.extensions_mut().insert(ClientNet(asked.net));
     match next.call(request).await {
         Ok(response) => Ok(finish(&asked, response.map_into_boxed_body())),
         Err(error) => Err(finish_without_request(&asked, &error)),
@@ -194,20 +197,15 @@ fn write_log_line(asked: &Asked, status: StatusCode, user: Option<UserId>, failu
         status,
         ms = millis,
         user = user.map_or_else(|| "-".to_owned(), |user| user.to_string()).as_str(),
-        net = asked.net.as_str(),
+        net:display = asked.net,
         code = failure.map_or("-", |failure| failure.code),
         cause = failure.map_or("-", |failure| failure.cause.as_str());
         "{method} {route} {status} in {millis:.1} ms"
     );
 }
 
-/// The part of an address that stands for one client: an IPv4 address, or the first 64 bits of an IPv6 one.
-fn net_of(address: std::net::IpAddr) -> String {
-    match address.to_canonical() {
-        std::net::IpAddr::V4(address) => address.to_string(),
-        std::net::IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
+/// Found once, so that the log, the limits and the handlers speak of the same client.
+fn net_of(request: &ServiceRequest) -> Net {
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    request.app_data::<web::Data<RateLimits>>().map_or(Net::Unknown, |limits| limits.net_of(peer, request.headers()))
 }

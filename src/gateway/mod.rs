@@ -23,12 +23,16 @@ pub use server::{App, serve};
 
 use crate::http::{Access, ApiError, Endpoint, ErrorCode};
 use crate::identity::require_bearer;
+use crate::rate_limits::count_open;
 use crate::settings::Service;
 use crate::{auth, chat, users};
 
 /// The endpoints of the gateway itself.
 fn own_endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::new(Method::GET, "/", live).open(), Endpoint::new(Method::GET, "/api/health", health::health).open()]
+    vec![
+        Endpoint::new(Method::GET, "/", live).open().uncounted(),
+        Endpoint::new(Method::GET, "/api/health", health::health).open().uncounted(),
+    ]
 }
 
 fn endpoints(services: &[Service]) -> Vec<Endpoint> {
@@ -66,9 +70,10 @@ fn configure(config: &mut ServiceConfig, services: &[Service]) {
 fn resource(path: &'static str, endpoints: Vec<Endpoint>) -> Resource {
     let allow = endpoints.iter().map(|endpoint| endpoint.method.as_str()).collect::<Vec<_>>().join(", ");
     let resource = endpoints.into_iter().fold(web::resource(path), |resource, endpoint| {
-        resource.route(match endpoint.access {
-            Access::Open => endpoint.route,
-            Access::Bearer => endpoint.route.wrap(from_fn(require_bearer)),
+        let Endpoint { access, traffic, route, .. } = endpoint;
+        resource.route(match access {
+            Access::Open => route.wrap(from_fn(move |request, next| count_open(request, next, traffic))),
+            Access::Bearer => route.wrap(from_fn(move |request, next| require_bearer(request, next, traffic))),
         })
     });
     resource.default_service(web::to(move || {

@@ -13,9 +13,12 @@ use actix_web::{App as ActixApp, HttpServer, web};
 
 use super::health::Health;
 use super::{answer, configure, isolation, limits, unread_body};
+use crate::auth::RegistrationPolicy;
 use crate::domain::Clock;
 use crate::http::Capacity;
-use crate::identity::{PasswordHasher, Tokens};
+use crate::identity::{PasswordHasher, Pseudonyms, Tokens};
+use crate::mail::Mailer;
+use crate::rate_limits::RateLimits;
 use crate::settings::Service;
 use crate::store::Store;
 
@@ -29,6 +32,18 @@ const MAX_CONNECTIONS: usize = 12_000;
 const STOP_SECONDS: u64 = 10;
 /// How long a browser may keep the answer to a preflight, in seconds.
 const PREFLIGHT_SECONDS: usize = 3_600;
+/// Headers of answers that pages may read.
+const EXPOSED_HEADERS: [&str; 9] = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Next-Cursor",
+    "X-Request-Id",
+];
 
 /// All that the services share.
 #[derive(Clone)]
@@ -41,6 +56,14 @@ pub struct App {
     pub tokens: Tokens,
     /// Who hashes the passwords.
     pub passwords: PasswordHasher,
+    /// Who takes orders for mail.
+    pub mailer: Mailer,
+    /// What a registration needs to become an account.
+    pub registration: RegistrationPolicy,
+    /// Names for addresses in the log.
+    pub pseudonyms: Pseudonyms,
+    /// How often things may happen, and who is asking.
+    pub rate_limits: RateLimits,
     /// Which services are served.
     pub services: Vec<Service>,
     /// Origins whose pages may call the API.
@@ -62,6 +85,10 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
             .app_data(web::Data::new(app.clock.clone()))
             .app_data(web::Data::new(app.tokens.clone()))
             .app_data(web::Data::new(app.passwords.clone()))
+            .app_data(web::Data::new(app.rate_limits.clone()))
+            .app_data(web::Data::new(app.mailer.clone()))
+            .app_data(web::Data::new(app.registration))
+            .app_data(web::Data::new(app.pseudonyms.clone()))
             .app_data(web::Data::new(answer::Hsts(app.is_https)))
             .app_data(capacity.clone())
             .app_data(health.clone())
@@ -87,7 +114,7 @@ fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allowed_headers(["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer", "X-Request-Id"])
-        .expose_headers(["ETag", "Idempotency-Replayed", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id"])
+        .expose_headers(EXPOSED_HEADERS)
         .max_age(PREFLIGHT_SECONDS);
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

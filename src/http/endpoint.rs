@@ -12,6 +12,32 @@ pub enum Access {
     Open,
 }
 
+/// Which limit on plain traffic a request counts towards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Traffic {
+    /// Messages that a person sends.
+    Send,
+    /// Other requests of a person. What every endpoint for holders of a token has that does not say otherwise.
+    Read,
+    /// Searches of a person.
+    Search,
+    /// Requests without a valid token, by the net they come from. What every open endpoint has.
+    Anonymous,
+}
+
+impl Traffic {
+    /// The name of the limit in headers and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Read => "read",
+            Self::Search => "search",
+            Self::Anonymous => "anonymous",
+        }
+    }
+}
+
 /// One method of one path.
 pub struct Endpoint {
     /// The method.
@@ -20,6 +46,8 @@ pub struct Endpoint {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// Which limit its requests count towards, if any.
+    pub traffic: Option<Traffic>,
     /// The handler.
     pub route: Route,
 }
@@ -33,12 +61,24 @@ impl Endpoint {
         F::Output: Responder + 'static,
     {
         let route = web::route().method(method.clone()).to(handler);
-        Self { method, path, access: Access::Bearer, route }
+        Self { method, path, access: Access::Bearer, traffic: Some(Traffic::Read), route }
     }
 
     /// The same endpoint for anyone.
     #[must_use]
     pub fn open(self) -> Self {
-        Self { access: Access::Open, ..self }
+        Self { access: Access::Open, traffic: Some(Traffic::Anonymous), ..self }
+    }
+
+    /// The same endpoint, whose requests count as such traffic.
+    #[must_use]
+    pub fn counting_as(self, traffic: Traffic) -> Self {
+        Self { traffic: Some(traffic), ..self }
+    }
+
+    /// The same endpoint, whose requests count towards no limit.
+    #[must_use]
+    pub fn uncounted(self) -> Self {
+        Self { traffic: None, ..self }
     }
 }

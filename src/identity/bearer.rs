@@ -11,8 +11,9 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 
 use super::Tokens;
 use crate::domain::{Clock, SessionKey, Timestamp, UserId};
-use crate::http::{ApiError, ErrorCode};
+use crate::http::{ApiError, ErrorCode, Traffic};
 use crate::logging;
+use crate::rate_limits::{Payer, count_and_pass, count_and_refuse};
 use crate::store::{Authenticated, Store};
 
 /// A request whose token is genuine. Whose session it names may have ended: [`admit`](Self::admit) tells.
@@ -79,15 +80,21 @@ impl FromRequest for Bearer {
     }
 }
 
-/// The guard before every endpoint that is not open: lets a request pass only with a genuine token.
-pub async fn require_bearer(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+/// The guard before every endpoint that is not open: lets a request pass only with a genuine token. It counts as
+/// `traffic` of that token's owner; one that is refused counts as anonymous.
+pub async fn require_bearer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+    traffic: Option<Traffic>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     match identify(request.request()) {
         Ok(bearer) => {
+            let payer = Payer::User(bearer.user());
             request.extensions_mut().insert(Caller(bearer.user()));
             request.extensions_mut().insert(bearer);
-            next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+            count_and_pass(request, next, traffic, payer).await
         }
-        Err(refusal) => Ok(request.error_response(refusal)),
+        Err(refusal) => Ok(count_and_refuse(request, refusal)),
     }
 }
 

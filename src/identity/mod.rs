@@ -2,13 +2,20 @@
 //!
 //! The services meet here and in the store, never in each other.
 
+mod audit;
 mod bearer;
+mod confirmation;
+mod derived_key;
 mod password_hasher;
 mod password_strength;
 mod signing_key;
 mod tokens;
+mod waiting;
 
+pub use audit::{Actor, Audit};
 pub use bearer::{Bearer, Caller, require_bearer};
+pub use confirmation::Confirmation;
+pub use derived_key::Pseudonyms;
 pub use password_hasher::{HashingError, PasswordCost, PasswordHasher, Verification};
 pub use signing_key::load_or_make_key;
 pub use tokens::Tokens;

@@ -9,7 +9,9 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::password_strength::is_guessable;
-use crate::domain::{Invalid, Password, PasswordHash};
+use super::waiting::Waiting;
+use crate::domain::{Invalid, Net, Password, PasswordHash};
+use crate::http::{ApiError, ErrorCode};
 
 /// Hashes that may wait for a core; further ones are refused.
 const MAX_WAITING: usize = 64;
@@ -53,6 +55,24 @@ pub enum HashingError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl HashingError {
+    /// The failure that a client is told, in whose request the password stands in `field`.
+    #[must_use]
+    pub fn in_field(self, field: &'static str) -> ApiError {
+        match self {
+            Self::Overloaded => ErrorCode::Overloaded.into(),
+            Self::TooCommon => ApiError { code: ErrorCode::PasswordTooCommon, ..ApiError::field(field, self.to_string()) },
+            Self::Failed(cause) => ApiError::caused(ErrorCode::Internal, cause),
+        }
+    }
+}
+
+impl From<HashingError> for ApiError {
+    fn from(error: HashingError) -> Self {
+        error.in_field("password")
+    }
+}
+
 /// What checking a password against a hash gave.
 #[derive(Debug)]
 #[must_use]
@@ -72,11 +92,13 @@ pub struct PasswordHasher {
     dummy: PasswordHash,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    waiting: Waiting,
 }
 
 impl PasswordHasher {
-    /// A hasher for one process. Costs no hash: the dummy is made of random bytes.
-    pub fn new(cost: PasswordCost, min_chars: usize) -> Result<Self, HashingError> {
+    /// A hasher for one process, with so many hashes at most that wait for one net. Costs no hash: the dummy is made of
+    /// random bytes.
+    pub fn new(cost: PasswordCost, min_chars: usize, max_waiting_per_net: usize) -> Result<Self, HashingError> {
         let params = Params::new(cost.memory_kib, cost.passes, 1, Some(OUTPUT_BYTES)).map_err(failed)?;
         let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_AT_ONCE);
         Ok(Self {
@@ -85,6 +107,7 @@ impl PasswordHasher {
             min_chars,
             running: Arc::new(Semaphore::new(at_once)),
             admitted: Arc::new(Semaphore::new(at_once + MAX_WAITING)),
+            waiting: Waiting::new(max_waiting_per_net),
         })
     }
 
@@ -97,20 +120,22 @@ impl PasswordHasher {
         Ok(password)
     }
 
-    /// Hashes a password that is to be set; refuses a guessable one. `personal` are words that an attacker knows.
-    pub async fn hash(&self, password: Password, personal: Vec<String>) -> Result<PasswordHash, HashingError> {
+    /// Hashes a password that is to be set; refuses a guessable one. `personal` are words that an attacker knows, `net` is
+    /// where the request comes from.
+    pub async fn hash(&self, password: Password, personal: Vec<String>, net: Net) -> Result<PasswordHash, HashingError> {
         let this = self.clone();
-        self.run(move || if is_guessable(&password, &personal) { Err(HashingError::TooCommon) } else { this.hash_now(&password) }).await?
+        self.run(net, move || if is_guessable(&password, &personal) { Err(HashingError::TooCommon) } else { this.hash_now(&password) })
+            .await?
     }
 
     /// Checks a password against the stored hash, or against the dummy when there is none. Costs one hash either way.
-    pub async fn verify(&self, password: Password, stored: Option<PasswordHash>) -> Result<Verification, HashingError> {
+    pub async fn verify(&self, password: Password, stored: Option<PasswordHash>, net: Net) -> Result<Verification, HashingError> {
         let this = self.clone();
-        self.run(move || this.verify_now(&password, stored.as_ref())).await?
+        self.run(net, move || this.verify_now(&password, stored.as_ref())).await?
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingError> {
-        let permits = self.admit().await?;
+    async fn run<T: Send + 'static>(&self, net: Net, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingError> {
+        let permits = self.admit(net).await?;
         tokio::task::spawn_blocking(move || {
             let result = work();
             drop(permits);
@@ -120,8 +145,12 @@ impl PasswordHasher {
         .map_err(failed)
     }
 
-    async fn admit(&self) -> Result<[OwnedSemaphorePermit; 2], HashingError> {
+    async fn admit(&self, net: Net) -> Result<[OwnedSemaphorePermit; 2], HashingError> {
         let place = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_full| HashingError::Overloaded)?;
+        if let Ok(core) = Arc::clone(&self.running).try_acquire_owned() {
+            return Ok([core, place]);
+        }
+        let _waiting = self.waiting.begin(net).ok_or(HashingError::Overloaded)?;
         let core = tokio::time::timeout(MAX_WAIT, Arc::clone(&self.running).acquire_owned()).await;
         match core {
             Ok(Ok(core)) => Ok([core, place]),
@@ -190,9 +219,10 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "tulip-gravel-onion";
+    const NET: Net = Net::Unknown;
 
     fn hasher(cost: PasswordCost) -> PasswordHasher {
-        PasswordHasher::new(cost, 8).expect("a hasher")
+        PasswordHasher::new(cost, 8, 4).expect("a hasher")
     }
 
     fn password(text: &str) -> Password {
@@ -200,7 +230,7 @@ mod tests {
     }
 
     async fn hash_of(hasher: &PasswordHasher, text: &str) -> PasswordHash {
-        hasher.hash(password(text), Vec::new()).await.expect("a hash")
+        hasher.hash(password(text), Vec::new(), NET).await.expect("a hash")
     }
 
     #[test]
@@ -224,17 +254,17 @@ mod tests {
         let long = format!("{}x", "tulip gravel onion kettle ".repeat(5).chars().take(127).collect::<String>());
         let other = format!("{}y", &long[..127]);
         let hash = hash_of(&hasher, &long).await;
-        assert!(matches!(hasher.verify(password(&long), Some(hash.clone())).await, Ok(Verification::Right(None))));
-        assert!(matches!(hasher.verify(password(&other), Some(hash)).await, Ok(Verification::Wrong)));
+        assert!(matches!(hasher.verify(password(&long), Some(hash.clone()), NET).await, Ok(Verification::Right(None))));
+        assert!(matches!(hasher.verify(password(&other), Some(hash), NET).await, Ok(Verification::Wrong)));
     }
 
     #[tokio::test]
     async fn an_outdated_hash_is_renewed_with_todays_parameters() {
         let today = hasher(PasswordCost { passes: 3, ..PasswordCost::LOWEST });
         let old = hash_of(&hasher(PasswordCost::LOWEST), GOOD).await;
-        let Ok(Verification::Right(Some(renewed))) = today.verify(password(GOOD), Some(old)).await else { panic!("not renewed") };
+        let Ok(Verification::Right(Some(renewed))) = today.verify(password(GOOD), Some(old), NET).await else { panic!("not renewed") };
         assert!(renewed.expose().contains("t=3"));
-        assert!(matches!(today.verify(password(GOOD), Some(renewed)).await, Ok(Verification::Right(None))));
+        assert!(matches!(today.verify(password(GOOD), Some(renewed), NET).await, Ok(Verification::Right(None))));
     }
 
     #[tokio::test]
@@ -252,7 +282,7 @@ mod tests {
         ];
         for stored in unusable {
             let stored = stored.map(PasswordHash::new);
-            assert!(matches!(hasher.verify(password(GOOD), stored).await, Ok(Verification::Wrong)));
+            assert!(matches!(hasher.verify(password(GOOD), stored, NET).await, Ok(Verification::Wrong)));
         }
     }
 
@@ -261,7 +291,23 @@ mod tests {
         let hasher = hasher(PasswordCost::LOWEST);
         let everything = u32::try_from(hasher.admitted.available_permits()).expect("few");
         let _taken = Arc::clone(&hasher.admitted).acquire_many_owned(everything).await.expect("open");
-        assert!(matches!(hasher.verify(password(GOOD), None).await, Err(HashingError::Overloaded)));
+        assert!(matches!(hasher.verify(password(GOOD), None, NET).await, Err(HashingError::Overloaded)));
+    }
+
+    #[tokio::test]
+    async fn only_4_hashes_wait_for_one_net_and_others_wait_beside_them() {
+        let hasher = hasher(PasswordCost::LOWEST);
+        let cores = u32::try_from(hasher.running.available_permits()).expect("few");
+        let taken = Arc::clone(&hasher.running).acquire_many_owned(cores).await.expect("open");
+        let other = Net::of(std::net::Ipv4Addr::LOCALHOST.into());
+        let mut waiting: Vec<_> = [NET, NET, NET, NET, other].map(|net| Box::pin(hasher.verify(password(GOOD), None, net))).into();
+        for waiting in &mut waiting {
+            assert!(futures_util::poll!(waiting).is_pending());
+        }
+        assert!(matches!(hasher.verify(password(GOOD), None, NET).await, Err(HashingError::Overloaded)));
+        drop(taken);
+        assert!(futures_util::future::join_all(waiting).await.iter().all(Result::is_ok));
+        assert!(hasher.verify(password(GOOD), None, NET).await.is_ok(), "whoever waits no more takes no place");
     }
 
     #[tokio::test(start_paused = true)]
@@ -270,7 +316,7 @@ mod tests {
         let cores = u32::try_from(hasher.running.available_permits()).expect("few");
         let _taken = Arc::clone(&hasher.running).acquire_many_owned(cores).await.expect("open");
         let begun = tokio::time::Instant::now();
-        assert!(matches!(hasher.verify(password(GOOD), None).await, Err(HashingError::Overloaded)));
+        assert!(matches!(hasher.verify(password(GOOD), None, NET).await, Err(HashingError::Overloaded)));
         assert_eq!(begun.elapsed().as_secs(), 3);
     }
 }

@@ -4,24 +4,49 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::derived_key::key_id;
 use crate::domain::{SessionId, SessionKey, Timestamp, UserId};
 
 /// Longest token in bytes.
 const MAX_TOKEN_BYTES: usize = 4 * 1024;
-/// How far the clocks of two instances may differ.
+/// How long after its end a token is still read; its session decides.
 const LEEWAY_MILLIS: i64 = 30_000;
+/// How far ahead the clock of the instance may be that has issued a token.
+const AHEAD_MILLIS: i64 = 6 * Timestamp::MINUTE_MILLIS;
 /// Who issues the tokens, and for whom.
 const ISSUER: &str = "chat-functions";
 
 /// Signs and verifies tokens by HMAC-SHA-256 and by nothing else (RFC 8725, 3.1).
 #[derive(Clone)]
 pub struct Tokens {
+    current: Key,
+    /// Still verifies, and signs nothing.
+    previous: Option<Key>,
+    validation: Validation,
+}
+
+/// A secret in the forms in which it is used.
+#[derive(Clone)]
+struct Key {
     header: Header,
-    /// The one first part that our tokens have. A token with another, be it one more field or another spelling, is not ours.
+    /// The one first part that this key's tokens have, its name included. A token with another, be it one more field or
+    /// another spelling, is not ours.
     encoded_header: String,
     signing: EncodingKey,
     verifying: DecodingKey,
-    validation: Validation,
+}
+
+impl Key {
+    fn new(secret: &SecretString) -> Self {
+        let header = Header { kid: Some(key_id(secret)), ..Header::new(Algorithm::HS256) };
+        let secret = secret.expose_secret().as_bytes();
+        Self {
+            encoded_header: encode_header(&header),
+            header,
+            signing: EncodingKey::from_secret(secret),
+            verifying: DecodingKey::from_secret(secret),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,21 +64,19 @@ impl Tokens {
     /// Tokens signed with a secret.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
-        let header = Header::new(Algorithm::HS256);
         let mut validation = Validation::new(Algorithm::HS256);
         // Times are checked against our own clock, after the signature.
         validation.validate_exp = false;
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[ISSUER]);
-        let secret = secret.expose_secret().as_bytes();
-        Self {
-            encoded_header: encode_header(&header),
-            header,
-            signing: EncodingKey::from_secret(secret),
-            verifying: DecodingKey::from_secret(secret),
-            validation,
-        }
+        Self { current: Key::new(secret), previous: None, validation }
+    }
+
+    /// The same, with an older secret whose tokens are still good.
+    #[must_use]
+    pub fn with_previous(self, secret: &SecretString) -> Self {
+        Self { previous: Some(Key::new(secret)), ..self }
     }
 
     /// The token of a session that begins now and ends at `expires_at`.
@@ -72,19 +95,21 @@ impl Tokens {
             iat: now.as_millis() / 1_000,
             exp: expires_at.as_millis() / 1_000,
         };
-        jsonwebtoken::encode(&self.header, &claims, &self.signing)
+        jsonwebtoken::encode(&self.current.header, &claims, &self.current.signing)
     }
 
     /// The session that a token names; `None` for any token that is not ours, whole and in time. No I/O.
     #[must_use]
     pub fn verify(&self, token: &str, now: Timestamp) -> Option<SessionKey> {
-        if token.len() > MAX_TOKEN_BYTES || token.split('.').next() != Some(&self.encoded_header) {
+        if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).ok()?.claims;
+        let header = token.split('.').next()?;
+        let key = std::iter::once(&self.current).chain(&self.previous).find(|key| key.encoded_header == header)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.verifying, &self.validation).ok()?.claims;
         let expires_at = Timestamp::from_millis(claims.exp.checked_mul(1_000)?);
         let issued_at = Timestamp::from_millis(claims.iat.checked_mul(1_000)?);
-        if now >= expires_at.plus_millis(LEEWAY_MILLIS) || issued_at > now.plus_millis(LEEWAY_MILLIS) {
+        if now >= expires_at.plus_millis(LEEWAY_MILLIS) || issued_at > now.plus_millis(AHEAD_MILLIS) {
             return None;
         }
         Some(SessionKey { user: UserId::parse(&claims.sub)?, session: SessionId::parse(&claims.sid)?.hash() })
@@ -107,8 +132,15 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
+    const SECRET: &str = "a secret of more than thirty-two bytes";
+
     fn tokens() -> Tokens {
-        Tokens::new(&"a secret of more than thirty-two bytes".into())
+        Tokens::new(&SECRET.into())
+    }
+
+    /// The header of every token of that secret.
+    fn own_header() -> String {
+        format!(r#"{{"typ":"JWT","alg":"HS256","kid":"{}"}}"#, key_id(&SECRET.into()))
     }
 
     fn issued() -> (String, SessionKey) {
@@ -119,7 +151,7 @@ mod tests {
 
     fn signed(header: &str, claims: &str) -> String {
         let unsigned = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let key = EncodingKey::from_secret(b"a secret of more than thirty-two bytes");
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
         let signature = jsonwebtoken::crypto::sign(unsigned.as_bytes(), &key, Algorithm::HS256).expect("a signature");
         format!("{unsigned}.{signature}")
     }
@@ -130,7 +162,8 @@ mod tests {
         assert_eq!(tokens().verify(&token, NOW), Some(key));
         assert_eq!(tokens().verify(&token, NOW.plus_millis(60_000 + LEEWAY_MILLIS - 1)), Some(key));
         assert_eq!(tokens().verify(&token, NOW.plus_millis(60_000 + LEEWAY_MILLIS)), None);
-        assert_eq!(tokens().verify(&token, NOW.plus_millis(-LEEWAY_MILLIS - 1)), None);
+        assert_eq!(tokens().verify(&token, NOW.plus_millis(-AHEAD_MILLIS)), Some(key));
+        assert_eq!(tokens().verify(&token, NOW.plus_millis(-AHEAD_MILLIS - 1)), None);
     }
 
     #[test]
@@ -140,11 +173,24 @@ mod tests {
     }
 
     #[test]
+    fn a_previous_secret_verifies_and_signs_nothing() {
+        let (old_token, key) = issued();
+        let rotated = Tokens::new(&"the secret that has come after it, 32+".into()).with_previous(&SECRET.into());
+        assert_eq!(rotated.verify(&old_token, NOW), Some(key));
+        let session = SessionId::generate().expect("random bytes");
+        let new_token = rotated.issue(key.user, &session, NOW, NOW.plus_millis(60_000)).expect("a token");
+        assert!(rotated.verify(&new_token, NOW).is_some());
+        assert_eq!(tokens().verify(&new_token, NOW), None);
+    }
+
+    #[test]
     fn only_our_own_header_is_accepted_even_when_signed() {
         let (token, _) = issued();
         let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("claims")).expect("base64")).expect("UTF-8");
-        assert!(tokens().verify(&signed(r#"{"typ":"JWT","alg":"HS256"}"#, &claims), NOW).is_some());
+        assert!(tokens().verify(&signed(&own_header(), &claims), NOW).is_some());
         let foreign = [
+            r#"{"typ":"JWT","alg":"HS256"}"#,
+            r#"{"typ":"JWT","alg":"HS256","kid":"0123456789abcdef"}"#,
             r#"{"alg":"HS256"}"#,
             r#"{"alg":"HS256","typ":"JWT"}"#,
             r#"{"typ":"JWT","alg":"hs256"}"#,
@@ -156,12 +202,14 @@ mod tests {
         ];
         for header in foreign {
             assert_eq!(tokens().verify(&signed(header, &claims), NOW), None, "{header}");
+            let named = header.replace('{', &format!(r#"{{"kid":"{}","#, key_id(&SECRET.into())));
+            assert_eq!(tokens().verify(&signed(&named, &claims), NOW), None, "{named}");
         }
     }
 
     #[test]
     fn claims_must_be_there_and_of_their_type() {
-        let header = r#"{"typ":"JWT","alg":"HS256"}"#;
+        let header = &own_header();
         let (sub, sid) = (UserId::generate().to_string(), SessionId::generate().expect("random bytes").expose());
         let (iat, exp) = (NOW.as_millis() / 1_000, NOW.as_millis() / 1_000 + 60);
         let good = serde_json::json!({"iss": ISSUER, "aud": ISSUER, "sub": sub, "sid": sid, "iat": iat, "exp": exp});

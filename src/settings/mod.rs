@@ -2,8 +2,11 @@
 //!
 //! Nothing else reads the environment. All mistakes are told at once; an error names the variable and never its value.
 
+mod limits;
+mod mail;
 mod mongodb_uri;
 mod rules;
+mod unknown;
 mod variables;
 
 use std::fmt;
@@ -12,9 +15,12 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+pub use mail::MailSetting;
 pub use variables::{VARIABLES, Variable};
 
+use crate::auth::RegistrationPolicy;
 use crate::identity::PasswordCost;
+use crate::rate_limits::{ClientAddress, LimitSettings};
 
 /// How much is at stake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,14 +82,20 @@ pub struct Settings {
     pub mode: Mode,
     /// The key of the tokens; `None` in development, where one is made and kept in the data folder.
     pub jwt_secret: Option<SecretString>,
+    /// An older key of the tokens, which still verifies.
+    pub jwt_secret_previous: Option<SecretString>,
     /// Where the data is kept.
     pub store: StoreSetting,
-    /// The folder of the embedded store and the made key.
+    /// The folder of the embedded store, the made key and mail as files.
     pub data_dir: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where people reach the API, without a slash at the end.
     pub public_base_url: Option<String>,
+    /// What a registration needs to become an account.
+    pub registration: RegistrationPolicy,
+    /// How mail leaves, and who it comes from.
+    pub mail: MailSetting,
     /// Which services this process serves.
     pub services: Vec<Service>,
     /// Shortest password that may be set, in code points.
@@ -92,12 +104,18 @@ pub struct Settings {
     pub password_cost: PasswordCost,
     /// Origins whose pages may call the API.
     pub cors_origins: Vec<String>,
+    /// How often things may happen.
+    pub limits: LimitSettings,
+    /// Whose address the limits count by.
+    pub client_address: ClientAddress,
     /// Whether the Functions host has started the process, so that people reach it elsewhere than where it listens.
     pub is_hosted: bool,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged, in the syntax of `env_logger`.
     pub log_filter: String,
+    /// What is odd and not wrong, a sentence each, to be logged once there is a log.
+    pub warnings: Vec<String>,
 }
 
 /// One mistake in the settings.
@@ -129,7 +147,9 @@ impl Settings {
             })?,
             Err(_absent) => std::collections::HashMap::new(),
         };
-        Self::load(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))
+        let settings = Self::load(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))?;
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).chain(file.into_keys());
+        Ok(Self { warnings: unknown::warnings(names), ..settings })
     }
 
     /// Reads the settings by way of `lookup`. An empty value counts as none.

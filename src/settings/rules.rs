@@ -1,10 +1,13 @@
 //! How each variable is read and what it may be. A reading that fails notes its mistake and goes on with the next.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{LogFormat, Mode, Service, SettingError, Settings, StoreSetting, mongodb_uri};
+use super::{LogFormat, MailSetting, Mode, Service, SettingError, Settings, StoreSetting, mongodb_uri};
+use crate::auth::RegistrationPolicy;
 use crate::identity::PasswordCost;
+use crate::mail::TransportSetting;
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -24,13 +27,17 @@ pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
     let mut reader = Reader { lookup, errors: Vec::new() };
     let listen = reader.listen();
     let mode = reader.mode(listen);
+    let data_dir: PathBuf = reader.get("DATA_DIR").unwrap_or_else(|| "data".to_owned()).into();
+    let mail = reader.mail(mode, &data_dir);
     let settings = Settings {
         mode,
         jwt_secret: reader.jwt_secret(mode).map(Into::into),
+        jwt_secret_previous: reader.jwt_secret_previous().map(Into::into),
         store: reader.store(mode),
-        data_dir: (reader.lookup)("DATA_DIR").unwrap_or_else(|| "data".to_owned()).into(),
         listen,
         public_base_url: reader.public_base_url(mode),
+        registration: reader.registration(&mail),
+        mail,
         services: reader.services(),
         password_min_chars: reader.at_least("PASSWORD_MIN_CHARS", 8, 64),
         password_cost: PasswordCost {
@@ -38,20 +45,24 @@ pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
             passes: reader.at_least("ARGON2_PASSES", PasswordCost::LOWEST.passes, PasswordCost::HIGHEST.passes),
         },
         cors_origins: reader.cors_origins(),
+        limits: reader.limits(mode),
+        client_address: reader.client_address(),
         is_hosted: reader.is_hosted(),
         log_format: reader.log_format(mode),
         log_filter: (reader.lookup)("RUST_LOG").unwrap_or_else(|| "info".to_owned()),
+        warnings: Vec::new(),
+        data_dir,
     };
     if reader.errors.is_empty() { Ok(settings) } else { Err(reader.errors) }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     lookup: Lookup<'a>,
     errors: Vec<SettingError>,
 }
 
 impl Reader<'_> {
-    fn get(&self, variable: &str) -> Option<String> {
+    pub(super) fn get(&self, variable: &str) -> Option<String> {
         (self.lookup)(variable)
     }
 
@@ -59,7 +70,7 @@ impl Reader<'_> {
         self.get("FUNCTIONS_CUSTOMHANDLER_PORT").is_some()
     }
 
-    fn wrong(&mut self, variable: &'static str, problem: impl Into<String>) {
+    pub(super) fn wrong(&mut self, variable: &'static str, problem: impl Into<String>) {
         self.errors.push(SettingError { variable, problem: problem.into() });
     }
 
@@ -113,13 +124,42 @@ impl Reader<'_> {
             }
             return None;
         };
-        let distinct = secret.bytes().collect::<std::collections::HashSet<_>>().len();
-        if secret.len() < JWT_SECRET_MIN_BYTES {
-            self.wrong("JWT_SECRET", "must be 32 bytes or more, e.g. of `openssl rand -base64 48`");
-        } else if distinct < JWT_SECRET_MIN_DISTINCT_BYTES || JWT_SECRET_SAMPLES.contains(&secret.as_str()) {
-            self.wrong("JWT_SECRET", "is easy to guess: make one by `openssl rand -base64 48`");
+        self.check_secret("JWT_SECRET", &secret);
+        Some(secret)
+    }
+
+    fn jwt_secret_previous(&mut self) -> Option<String> {
+        let secret = self.get("JWT_SECRET_PREVIOUS")?;
+        self.check_secret("JWT_SECRET_PREVIOUS", &secret);
+        if self.get("JWT_SECRET").is_none() {
+            self.wrong("JWT_SECRET_PREVIOUS", "needs a JWT_SECRET that has come after it");
         }
         Some(secret)
+    }
+
+    /// Whoever guesses a secret can be anybody, for as long as it verifies.
+    fn check_secret(&mut self, variable: &'static str, secret: &str) {
+        let distinct = secret.bytes().collect::<std::collections::HashSet<_>>().len();
+        if secret.len() < JWT_SECRET_MIN_BYTES {
+            self.wrong(variable, "must be 32 bytes or more, e.g. of `openssl rand -base64 48`");
+        } else if distinct < JWT_SECRET_MIN_DISTINCT_BYTES || JWT_SECRET_SAMPLES.contains(&secret) {
+            self.wrong(variable, "is easy to guess: make one by `openssl rand -base64 48`");
+        }
+    }
+
+    fn registration(&mut self, mail: &MailSetting) -> RegistrationPolicy {
+        match self.get("REGISTRATION").as_deref() {
+            None | Some("open") => RegistrationPolicy::Open,
+            Some("verified") if matches!(mail.transport, TransportSetting::None) => {
+                self.wrong("REGISTRATION", "may be verified only with mail: set MAIL_URL, e.g. smtp://user:password@host:587");
+                RegistrationPolicy::Verified
+            }
+            Some("verified") => RegistrationPolicy::Verified,
+            Some(_) => {
+                self.wrong("REGISTRATION", "must be open or verified");
+                RegistrationPolicy::Open
+            }
+        }
     }
 
     fn store(&mut self, mode: Mode) -> StoreSetting {
@@ -255,6 +295,7 @@ mod tests {
         for cause in [("FUNCTIONS_CUSTOMHANDLER_PORT", "7072"), ("LISTEN", "0.0.0.0:80"), ("MONGODB_URI", "mongodb://localhost/chat")] {
             assert_refused(&[cause], "JWT_SECRET");
         }
+        assert_refused(&[("LISTEN", "0.0.0.0:80"), ("APP_ENV", "development")], "APP_ENV");
         assert!(load_from(&[("FUNCTIONS_CUSTOMHANDLER_PORT", "7072"), ("APP_ENV", "development")]).is_ok());
         assert!(load_from(&[("MONGODB_URI", "mongodb://localhost/chat"), ("APP_ENV", "development")]).is_ok());
     }
@@ -279,7 +320,9 @@ mod tests {
         let short = &SECRET[..31];
         for weak in [short, &"a".repeat(64), "changeme", "a-string-secret-at-least-256-bits-long"] {
             assert_refused(&[("JWT_SECRET", weak)], "JWT_SECRET");
+            assert_refused(&[("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", weak)], "JWT_SECRET_PREVIOUS");
         }
+        assert_refused(&[("JWT_SECRET_PREVIOUS", SECRET)], "JWT_SECRET_PREVIOUS");
     }
 
     #[test]
@@ -295,6 +338,8 @@ mod tests {
             ("APP_ENV", "staging"),
             ("LISTEN", "8080"),
             ("FUNCTIONS_CUSTOMHANDLER_PORT", "x"),
+            ("REGISTRATION", "closed"),
+            ("REGISTRATION", "verified"),
             ("SERVICES", "auth,mail"),
             ("SERVICES", ","),
             ("PASSWORD_MIN_CHARS", "7"),

@@ -19,6 +19,11 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "key of the tokens, 32 bytes or more",
     },
     Variable {
+        name: "JWT_SECRET_PREVIOUS",
+        default: "-",
+        meaning: "an older key that still verifies, for changing the key without logging anybody out",
+    },
+    Variable {
         name: "MONGODB_URI",
         default: "-",
         meaning: "`mongodb://` or `mongodb+srv://`; the database is the URI's path, else `chat`. Unset: the embedded store",
@@ -26,7 +31,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "DATA_DIR",
         default: "`data`",
-        meaning: "folder of the embedded store and the made key; in production the embedded store serves only when this is set",
+        meaning: "folder of the embedded store, the made key and mail as files; in production the embedded store serves only when this is set",
     },
     Variable {
         name: "FUNCTIONS_CUSTOMHANDLER_PORT",
@@ -44,11 +49,72 @@ pub const VARIABLES: &[Variable] = &[
         default: "- (required in production)",
         meaning: "where people reach the API, e.g. `https://chat.example.com`; `https` adds HSTS to every answer",
     },
+    Variable {
+        name: "MAIL_URL",
+        default: "`file:` in development, `none` in production",
+        meaning: "how mail leaves: `smtp://user:password@host:587` (STARTTLS, which only this machine may lack), `smtps://user:password@host:465` (TLS), \
+                  `none` (mail routes answer 503); not in production: `file:FOLDER` (a `.eml` file each; `file:` takes `DATA_DIR/mail`), `log:`",
+    },
+    Variable {
+        name: "MAIL_FROM",
+        default: "`chat-functions <no-reply@localhost>`; required in production with a mail server elsewhere",
+        meaning: "who mail comes from",
+    },
+    Variable {
+        name: "MAIL_CA_FILE",
+        default: "-",
+        meaning: "PEM file of certificate authorities that the mail server is trusted by besides the public ones",
+    },
     Variable { name: "SERVICES", default: "`auth,users,chat`", meaning: "which services this process serves" },
+    Variable {
+        name: "REGISTRATION",
+        default: "`open`",
+        meaning: "`open`, or `verified`: nobody logs in before their address is verified, and registering does not tell whose address has an account",
+    },
     Variable { name: "PASSWORD_MIN_CHARS", default: "`8`", meaning: "shortest password that may be set; may only rise" },
     Variable { name: "ARGON2_MEMORY_KIB", default: "`19456`", meaning: "memory of a password hash; may only rise" },
     Variable { name: "ARGON2_PASSES", default: "`2`", meaning: "passes of a password hash; may only rise" },
     Variable { name: "CORS_ORIGINS", default: "none", meaning: "exact origins whose pages may call the API, comma separated" },
+    Variable {
+        name: "CLIENT_IP",
+        default: "`peer`; in Azure `xff:1`",
+        meaning: "whose address is limited: `peer` (the connection's other end), `xff:N` (the N-th entry of `X-Forwarded-For` from the right) or `header:NAME` (a header that the proxy overwrites)",
+    },
+    Variable {
+        name: "TRUSTED_PROXIES",
+        default: "loopback",
+        meaning: "networks and addresses whose forwarding headers are believed, comma separated; loopback always is",
+    },
+    Variable { name: "LIMITS", default: "`on`", meaning: "`off` switches all rate limits off; refused in production" },
+    Variable {
+        name: "LIMIT_LOGIN_ACCOUNT_NET",
+        default: "`5/15m`",
+        meaning: "failed log-ins to one account from one net, written `count/window`",
+    },
+    Variable {
+        name: "LIMIT_LOGIN_ACCOUNT",
+        default: "`30/1h`",
+        meaning: "failed log-ins to one account from all nets without a good log-in to it in 30 days",
+    },
+    Variable { name: "LIMIT_LOGIN_NET", default: "`50/15m`", meaning: "failed log-ins from one net to all accounts" },
+    Variable { name: "LIMIT_REGISTER", default: "`10/1h`", meaning: "registrations from one net" },
+    Variable { name: "LIMIT_MAIL_TOKEN", default: "`20/15m`", meaning: "mail tokens from one net that are not valid" },
+    Variable {
+        name: "LIMIT_MAIL_ADDRESS",
+        default: "`3/1h`",
+        meaning: "mails asked for to one address; further ones are silently not sent",
+    },
+    Variable { name: "LIMIT_MAIL_NET", default: "`10/1h`", meaning: "mails asked for from one net" },
+    Variable { name: "LIMIT_PASSWORD_CHECK", default: "`5/15m`", meaning: "wrong current passwords of one person" },
+    Variable { name: "LIMIT_NEW_CHATS", default: "`50/1d`", meaning: "chats that one person begins with people who have not added them" },
+    Variable {
+        name: "LIMIT_SEND",
+        default: "`20/10s`",
+        meaning: "messages that one person sends; this and the following limits are kept by each process for itself",
+    },
+    Variable { name: "LIMIT_READ", default: "`100/5s`", meaning: "other requests of one person" },
+    Variable { name: "LIMIT_SEARCH", default: "`30/1m`", meaning: "searches of one person" },
+    Variable { name: "LIMIT_ANONYMOUS", default: "`60/30s`", meaning: "requests from one net without a valid token" },
     Variable { name: "RUST_LOG", default: "`info`", meaning: "which log lines are written (env_logger's filter)" },
     Variable {
         name: "LOG_FORMAT",

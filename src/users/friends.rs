@@ -1,12 +1,12 @@
 //! `/api/users/friends`: the caller's address book. One-sided; it lets a friend write and see the caller's presence.
 
 use actix_web::web;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::UserId;
-use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody};
-use crate::identity::Bearer;
-use crate::store::{FriendAddition, Store};
+use crate::domain::{Timestamp, UserId};
+use crate::http::{ApiError, ErrorCode, Fields, Json, Message, PublicUser, RequestBody};
+use crate::identity::{Actor, Audit, Bearer};
+use crate::store::{Friend, FriendAddition, Store};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -24,9 +24,36 @@ impl FriendBody {
     }
 }
 
+#[derive(Serialize)]
+pub(super) struct FriendList {
+    friends: Vec<FriendEntry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FriendEntry {
+    #[serde(flatten)]
+    user: PublicUser,
+    /// Whether they have added the caller too.
+    mutual: bool,
+    added_at: Timestamp,
+}
+
+pub(super) async fn list_friends(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<FriendList>, ApiError> {
+    let now = bearer.now();
+    let friends = bearer.admit(store.list_friends(bearer.session_key(), now).await?)?;
+    let entry = |friend: &Friend| FriendEntry {
+        user: PublicUser::new(&friend.person, now),
+        mutual: friend.person.has_added_caller,
+        added_at: friend.added_at,
+    };
+    Ok(web::Json(FriendList { friends: friends.iter().map(entry).collect() }))
+}
+
 pub(super) async fn add_friend(
     bearer: Bearer,
     store: web::Data<dyn Store>,
+    audit: Audit,
     Json(body): Json<FriendBody>,
 ) -> Result<web::Json<Message>, ApiError> {
     let friend = body.check()?;
@@ -36,6 +63,7 @@ pub(super) async fn add_friend(
     }
     let peer = found.ok_or(ErrorCode::UserNotFound)?;
     if peer.has_blocked_caller {
+        audit.note_about("friend_refused", &Actor::User(bearer.user()), &friend);
         return Err(ErrorCode::Blocked.into());
     }
     match store.add_friend(bearer.user(), friend, bearer.now()).await? {

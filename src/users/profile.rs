@@ -3,9 +3,11 @@
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Email, Username};
+use crate::domain::{Email, MailKind, Timestamp, Username};
 use crate::http::{ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
-use crate::identity::Bearer;
+use crate::identity::{Actor, Audit, Bearer};
+use crate::mail::Mailer;
+use crate::rate_limits::{ClientLimits, MailPermission};
 use crate::store::{AddressMail, MessagesFrom, ProfileChange, ProfileUpdate, Store};
 
 pub(super) async fn get_profile(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<OwnUser>, ApiError> {
@@ -34,20 +36,49 @@ pub(super) struct UpdatedProfile {
 pub(super) async fn update_profile(
     bearer: Bearer,
     store: web::Data<dyn Store>,
+    mailer: web::Data<Mailer>,
+    limits: ClientLimits,
+    audit: Audit,
     Json(body): Json<UpdateProfileBody>,
 ) -> Result<web::Json<UpdatedProfile>, ApiError> {
     let change = check(body)?;
     let (found, chats) =
-        futures_util::try_join!(store.find_session(bearer.session_key()), store.list_chat_ids(bearer.user(), OwnUser::MAX_CHATS))?;
-    bearer.admit(found)?;
-    match store.update_profile(bearer.user(), &change, bearer.now(), AddressMail::None).await? {
+        futures_util::try_join!(store.find_profile(bearer.session_key()), store.list_chat_ids(bearer.user(), OwnUser::MAX_CHATS))?;
+    let present = bearer.admit(found)?;
+    let new_address = change.email.as_ref().filter(|email| email.key() != present.email.key());
+    let mail = match new_address {
+        Some(new) => address_mail(&mailer, &limits, &present.email, new, bearer.now()).await?,
+        None => AddressMail::None,
+    };
+    match store.update_profile(bearer.user(), &change, bearer.now(), mail).await? {
         ProfileUpdate::Updated(user) => {
+            mailer.notify();
+            if new_address.is_some() {
+                audit.note("address_changed", &Actor::User(user.id));
+            }
             Ok(web::Json(UpdatedProfile { message: "Profile updated successfully", user: OwnUser::new(&user, &chats) }))
         }
         ProfileUpdate::UsernameTaken => Err(ErrorCode::UsernameTaken.into()),
         ProfileUpdate::EmailTaken => Err(ErrorCode::EmailTaken.into()),
         ProfileUpdate::NotFound => Err(ErrorCode::Unauthorized.into()),
     }
+}
+
+/// The old address is told of the change whenever mail can be sent; the new one gets its mail unless it was sent too many.
+async fn address_mail(
+    mailer: &Mailer,
+    limits: &ClientLimits,
+    present: &Email,
+    new: &Email,
+    now: Timestamp,
+) -> Result<AddressMail, ApiError> {
+    let permission = limits.ask_for_mail(new.as_str()).await?;
+    let may_tell = mailer.order(MailKind::AddressChanged, present, now).is_some();
+    Ok(match permission {
+        MailPermission::Granted if mailer.order(MailKind::NewAddress, new, now).is_some() => AddressMail::ToBoth,
+        _ if may_tell => AddressMail::ToPresent,
+        _ => AddressMail::None,
+    })
 }
 
 fn check(body: UpdateProfileBody) -> Result<ProfileChange, ApiError> {

@@ -20,11 +20,16 @@ tests!(Context:
     other_spellings_of_a_path_open_nothing,
 );
 
-/// Who calls, in the order of a row's answers. A friend is one whom the owner has added.
-const CALLERS: [&str; 6] = ["no token", "bad token", "ended session", "stranger", "friend", "owner"];
-const OPEN: [u16; 6] = [200; 6];
+/// Who calls, in the order of a row's answers. The owner has added the friend, and blocked the blocked one.
+const CALLERS: [&str; 7] = ["no token", "bad token", "ended session", "stranger", "friend", "blocked", "owner"];
+/// Nobody's password.
+const WRONG: &str = "maple-anchor-violin";
+type Statuses = [u16; CALLERS.len()];
+const OPEN: Statuses = [200; CALLERS.len()];
 /// Open, and refused for its body: whoever calls comes that far.
-const OPEN_AND_EMPTY: [u16; 6] = [422; 6];
+const OPEN_AND_EMPTY: Statuses = [422; CALLERS.len()];
+/// For everybody who is logged in.
+const LOGGED_IN: Statuses = [401, 401, 401, 200, 200, 200, 200];
 
 /// A request about the owner, and the status that each caller gets. Rows run in their order, with one cast.
 struct Row {
@@ -32,10 +37,10 @@ struct Row {
     path: &'static str,
     query: fn(&Cast) -> String,
     body: fn(&Cast) -> Value,
-    expected: [u16; 6],
+    expected: Statuses,
 }
 
-fn row(method: Method, path: &'static str, expected: [u16; 6]) -> Row {
+fn row(method: Method, path: &'static str, expected: Statuses) -> Row {
     Row { method, path, query: |_| String::new(), body: |_| Value::Null, expected }
 }
 
@@ -51,23 +56,44 @@ impl Row {
 
 fn rows() -> Vec<Row> {
     let friend = |cast: &Cast| json!({ "friendId": cast.owner.id });
+    let user = |cast: &Cast| json!({ "userId": cast.owner.id });
     vec![
         row(Method::GET, "/", OPEN),
         row(Method::GET, "/api/health", OPEN),
         row(Method::POST, "/api/auth/register", OPEN_AND_EMPTY).body(|_| json!({})),
         row(Method::POST, "/api/auth/login", OPEN_AND_EMPTY).body(|_| json!({})),
         row(Method::POST, "/api/auth/login", OPEN).body(|cast| json!({ "email": cast.owner.email, "password": PASSWORD })),
-        row(Method::GET, "/api/users/profile", [401, 401, 401, 200, 200, 200]),
-        row(Method::PUT, "/api/users/profile", [401, 401, 401, 200, 200, 200]).body(|_| json!({ "messagesFrom": "friends" })),
-        row(Method::DELETE, "/api/users/friends", [401, 401, 401, 404, 200, 404]).body(friend),
-        row(Method::POST, "/api/users/friends", [401, 401, 401, 200, 200, 422]).body(friend),
-        row(Method::POST, "/api/chat/send", [401, 401, 401, 403, 200, 422])
+        row(Method::GET, "/api/auth/email", OPEN),
+        row(Method::POST, "/api/auth/email", [401, 401, 401, 202, 202, 202, 202]),
+        row(Method::PUT, "/api/auth/email", OPEN_AND_EMPTY).body(|_| json!({ "token": "no token that was ever sent" })),
+        row(Method::GET, "/api/auth/password-reset", OPEN),
+        row(Method::POST, "/api/auth/password-reset", [202; CALLERS.len()]).body(|cast| json!({ "email": cast.owner.email })),
+        row(Method::PUT, "/api/auth/password-reset", OPEN_AND_EMPTY)
+            .body(|_| json!({ "token": "no token that was ever sent", "newPassword": PASSWORD })),
+        row(Method::PUT, "/api/auth/password", [401, 401, 401, 403, 403, 403, 403])
+            .body(|_| json!({ "currentPassword": WRONG, "newPassword": PASSWORD })),
+        row(Method::GET, "/api/auth/sessions", LOGGED_IN),
+        row(Method::DELETE, "/api/auth/sessions", [401, 401, 401, 404, 404, 404, 404]).body(|_| json!({ "sessionId": "0".repeat(32) })),
+        row(Method::DELETE, "/api/auth/sessions", [401, 401, 401, 404, 404, 404, 200]).body(|cast| json!({ "sessionId": cast.spare })),
+        row(Method::GET, "/api/users/profile", LOGGED_IN),
+        row(Method::PUT, "/api/users/profile", LOGGED_IN).body(|_| json!({ "messagesFrom": "friends" })),
+        row(Method::DELETE, "/api/users/profile", [401, 401, 401, 403, 403, 403, 403]).body(|_| json!({ "password": WRONG })),
+        row(Method::GET, "/api/users/friends", LOGGED_IN),
+        row(Method::DELETE, "/api/users/friends", [401, 401, 401, 404, 200, 404, 404]).body(friend),
+        row(Method::POST, "/api/users/friends", [401, 401, 401, 200, 200, 403, 422]).body(friend),
+        row(Method::GET, "/api/users/search", LOGGED_IN).query(|cast| format!("?ids={}", cast.owner.id)),
+        row(Method::GET, "/api/users/export", LOGGED_IN),
+        row(Method::POST, "/api/chat/send", [401, 401, 401, 403, 200, 403, 422])
             .body(|cast| json!({ "recipientId": cast.owner.id, "message": "hello" })),
-        row(Method::GET, "/api/chat/messages", [401, 401, 401, 200, 200, 200]),
-        row(Method::GET, "/api/chat/messages", [401, 401, 401, 404, 200, 200]).query(|cast| format!("?chatId={}", cast.chat)),
-        row(Method::GET, "/api/chat/messages", [401, 401, 401, 200, 200, 200]).query(|cast| format!("?with={}", cast.owner.id)),
+        row(Method::GET, "/api/chat/messages", LOGGED_IN),
+        row(Method::GET, "/api/chat/messages", [401, 401, 401, 404, 200, 404, 200]).query(|cast| format!("?chatId={}", cast.chat)),
+        row(Method::GET, "/api/chat/messages", LOGGED_IN).query(|cast| format!("?with={}", cast.owner.id)),
+        // Undo friendships, so they stay behind what those decide.
+        row(Method::POST, "/api/users/blocks", [401, 401, 401, 200, 200, 200, 422]).body(user),
+        row(Method::GET, "/api/users/blocks", LOGGED_IN),
+        row(Method::DELETE, "/api/users/blocks", [401, 401, 401, 200, 200, 200, 404]).body(user),
         // Ends the callers' sessions, so it stays last.
-        row(Method::POST, "/api/auth/logout", [401, 401, 401, 200, 200, 200]),
+        row(Method::POST, "/api/auth/logout", LOGGED_IN),
     ]
 }
 
@@ -77,20 +103,27 @@ struct Cast {
     ended: Person,
     stranger: Person,
     friend: Person,
+    blocked: Person,
     owner: Person,
     chat: String,
+    /// The id of a session of the owner's that nobody needs.
+    spare: String,
 }
 
 impl Cast {
     async fn meet(context: &Context) -> Self {
-        let ((owner, friend), stranger) = futures_util::join!(context.pair(), context.person());
+        let ((owner, friend), (stranger, blocked)) = futures_util::join!(context.pair(), context.pair());
+        owner.post("/api/users/blocks", &json!({ "userId": blocked.id })).await.ok();
         owner.put("/api/users/profile", &json!({ "messagesFrom": "friends" })).await.ok();
         owner.befriend(&friend).await.ok();
         friend.befriend(&owner).await.ok();
         let chat = text(&friend.send(&owner, "for the two of us").await.ok()["chatId"]);
         let ended = owner.log_in_again().await;
         ended.log_out().await.ok();
-        Self { anonymous: context.anonymous().clone(), ended, stranger, friend, owner, chat }
+        let spare = owner.log_in_again().await;
+        let sessions = spare.get("/api/auth/sessions").await.ok()["sessions"].as_array().expect("a list").clone();
+        let spare = sessions.iter().find(|session| session["current"] == true).map(|session| text(&session["id"])).expect("its own");
+        Self { anonymous: context.anonymous().clone(), ended, stranger, friend, blocked, owner, chat, spare }
     }
 
     fn request(&self, caller: &str, method: &Method, path: &str) -> RequestBuilder {
@@ -100,6 +133,7 @@ impl Cast {
             "ended session" => &self.ended,
             "stranger" => &self.stranger,
             "friend" => &self.friend,
+            "blocked" => &self.blocked,
             _ => &self.owner,
         };
         person.request(method.clone(), path)

@@ -1,6 +1,7 @@
 //! People who call the API, and the answers they get.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -13,22 +14,38 @@ pub const PASSWORD: &str = "tulip-gravel-onion";
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// A client program without an account.
+/// A client program without an account. With several servers it goes to each in turn, request by request.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    url: String,
+    urls: Vec<String>,
+    turn: Arc<AtomicUsize>,
 }
 
 impl Client {
     pub fn new(url: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { http, url: url.to_owned() }
+        Self::sending(url, HeaderMap::new())
+    }
+
+    /// One whose requests have these headers, such as a proxy adds.
+    pub fn sending(url: &str, headers: HeaderMap) -> Self {
+        Self::with(vec![url.to_owned()], headers)
+    }
+
+    /// One of several instances of an application.
+    pub fn of_instances(urls: Vec<String>) -> Self {
+        Self::with(urls, HeaderMap::new())
+    }
+
+    fn with(urls: Vec<String>, headers: HeaderMap) -> Self {
+        let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self { http: builder.default_headers(headers).build().expect("a client"), urls, turn: Arc::default() }
     }
 
     /// A request to a path such as `/api/auth/login`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url))
+        let url = &self.urls[self.turn.fetch_add(1, Ordering::Relaxed) % self.urls.len()];
+        self.http.request(method, format!("{url}{path}"))
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -37,6 +54,10 @@ impl Client {
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::PUT, path).json(body)).await
     }
 
     /// A POST of a body as it is written here, be it JSON or not.
@@ -156,6 +177,15 @@ impl Answer {
     /// A header's value; empty when the answer lacks it.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("a header of ASCII"))
+    }
+
+    /// Everything that a client could tell it from another answer by: all but the request's id and the date.
+    pub fn shape(&self) -> (StatusCode, Vec<(String, String)>, String) {
+        let headers = self.headers.iter().filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()));
+        let mut headers: Vec<_> = headers.map(|(name, value)| (name.to_string(), value.to_str().expect("ASCII").to_owned())).collect();
+        headers.sort();
+        let id = self.header("x-request-id");
+        (self.status, headers, String::from_utf8_lossy(&self.body).replace(id, ""))
     }
 
     /// The JSON of the body.

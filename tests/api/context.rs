@@ -1,8 +1,9 @@
 //! What a test gets: a server to talk to, and the means to start another one like it.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use functions_host::{FunctionsHost, HostOptions};
 use tempfile::TempDir;
@@ -11,13 +12,18 @@ use crate::client::{Client, Person};
 use crate::database::Database;
 use crate::support::mongodb::TestDatabase;
 use crate::support::server::{EXECUTABLE, Environment, Server};
+use crate::support::smtp::{self, ReceivedMail, SmtpServer};
 
 /// The ways in which a test talks to the program itself.
 pub const ALONE: &[&str] = &["sqlite", "mongodb"];
 
+/// How long a mail may be on its way, on a machine that does much else.
+const MAIL_PATIENCE: Duration = Duration::from_secs(30);
+
 /// What the tests talk to.
 enum Target {
     Program(Server),
+    Instances(Box<[Server; 2]>),
     Host(FunctionsHost),
 }
 
@@ -28,25 +34,41 @@ pub struct Context {
     environment: Environment,
     folder: TempDir,
     database: Option<TestDatabase>,
+    mail: SmtpServer,
 }
 
 impl Context {
     /// The program alone, with the embedded store.
     pub async fn on_sqlite() -> Result<Self, String> {
-        Self::start(Environment::new(), None).await
+        let mail = SmtpServer::start(smtp::Options::default()).await;
+        Self::start(Environment::new().with("MAIL_URL", mail.url()), None, mail).await
     }
 
     /// The program alone, with a database of its own on the MongoDB server of the test run.
     pub async fn on_mongodb() -> Result<Self, String> {
-        let database = TestDatabase::new()?;
-        Self::start(Environment::new().with("MONGODB_URI", database.uri()), Some(database)).await
+        let (database, mail) = (TestDatabase::new()?, SmtpServer::start(smtp::Options::default()).await);
+        let environment = Environment::new().with("MAIL_URL", mail.url()).with("MONGODB_URI", database.uri());
+        Self::start(environment, Some(database), mail).await
     }
 
-    async fn start(environment: Environment, database: Option<TestDatabase>) -> Result<Self, String> {
+    /// Two instances of the program on one database; each request goes to the other one than the request before.
+    pub async fn on_two_instances() -> Result<Self, String> {
+        let (database, mail) = (TestDatabase::new()?, SmtpServer::start(smtp::Options::default()).await);
+        // Whichever of them sends a mail, its links lead to the one place where people reach both.
+        let environment = Environment::new().with("PUBLIC_BASE_URL", "http://chat.example.com");
+        let environment = environment.with("MAIL_URL", mail.url()).with("MONGODB_URI", database.uri());
+        let first = Self::start(environment, Some(database), mail).await?;
+        let second = first.start_in(&first.environment, first.folder.path()).await;
+        let Target::Program(server) = first.target else { return Err("the first instance is one program".to_owned()) };
+        let client = Client::of_instances(vec![server.url().to_owned(), second.url().to_owned()]);
+        Ok(Self { target: Target::Instances(Box::new([server, second])), client, ..first })
+    }
+
+    async fn start(environment: Environment, database: Option<TestDatabase>, mail: SmtpServer) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let server = Server::start(&environment, folder.path())?;
         server.ready().await?;
-        Ok(Self { client: Client::new(server.url()), target: Target::Program(server), environment, folder, database })
+        Ok(Self { client: Client::new(server.url()), target: Target::Program(server), environment, folder, database, mail })
     }
 
     /// The program behind the Functions host stand-in, as `func start` runs it: the repository's own host.json, function
@@ -54,7 +76,13 @@ impl Context {
     pub async fn behind_the_host() -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let data = folder.path().join("data").to_string_lossy().into_owned();
-        let environment = Environment::new().with("DATA_DIR", data).without("APP_ENV").without("LISTEN").without("LOG_FORMAT");
+        let mail = SmtpServer::start(smtp::Options::default()).await;
+        let environment = Environment::new()
+            .with("MAIL_URL", mail.url())
+            .with("DATA_DIR", data)
+            .without("APP_ENV")
+            .without("LISTEN")
+            .without("LOG_FORMAT");
         let options = HostOptions {
             environment: environment.variables().to_vec(),
             executable: Some(EXECUTABLE.into()),
@@ -64,7 +92,7 @@ impl Context {
         if !host.ready(Duration::from_secs(30)).await {
             return Err(format!("the handler did not become ready: {:?}", host.handler_log()));
         }
-        Ok(Self { client: Client::new(&host.url()), target: Target::Host(host), environment, folder, database: None })
+        Ok(Self { client: Client::new(&host.url()), target: Target::Host(host), environment, folder, database: None, mail })
     }
 
     /// Somebody without an account.
@@ -84,13 +112,19 @@ impl Context {
 
     /// Whether nothing stands between the client and the program.
     pub fn is_alone(&self) -> bool {
-        matches!(self.target, Target::Program(_))
+        !matches!(self.target, Target::Host(_))
+    }
+
+    /// Whether the server keeps its data in MongoDB.
+    pub fn has_mongodb(&self) -> bool {
+        self.database.is_some()
     }
 
     /// Where the server listens.
     pub fn url(&self) -> String {
         match &self.target {
             Target::Program(server) => server.url().to_owned(),
+            Target::Instances(servers) => servers[0].url().to_owned(),
             Target::Host(host) => host.url(),
         }
     }
@@ -107,6 +141,7 @@ impl Context {
     pub fn log(&self) -> Vec<String> {
         match &self.target {
             Target::Program(server) => server.log(),
+            Target::Instances(servers) => servers.iter().flat_map(Server::log).collect(),
             Target::Host(host) => host.handler_log().into_iter().map(|line| line.text).collect(),
         }
     }
@@ -117,12 +152,53 @@ impl Context {
         self.environment.clone()
     }
 
+    /// The mails to an address with this in their subject, in the order of their arrival, once there are as many.
+    pub async fn mail_to(&self, address: &str, subject: &str, count: usize) -> Vec<ReceivedMail> {
+        let is_wanted = |mail: &ReceivedMail| mail.is_to(address) && mail.subject().contains(subject);
+        let begun = Instant::now();
+        loop {
+            let mails: Vec<_> = self.mail.mails().into_iter().filter(is_wanted).collect();
+            if mails.len() >= count {
+                return mails;
+            }
+            let subjects: Vec<_> = self.mail.mails().iter().filter(|mail| mail.is_to(address)).map(ReceivedMail::subject).collect();
+            assert!(begun.elapsed() < MAIL_PATIENCE, "no mail about {subject:?} has come to {address}, only {subjects:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// A further process with the same settings; with MongoDB it shares the database, as two instances do.
+    pub async fn another_instance(&self) -> (TempDir, Server) {
+        self.instance_with(self.environment()).await
+    }
+
+    /// A further process in a folder of its own, whose store answers.
+    pub async fn instance_with(&self, environment: Environment) -> (TempDir, Server) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = self.start_in(&environment, folder.path()).await;
+        (folder, server)
+    }
+
+    /// A further process in a folder, whose store answers.
+    pub async fn start_in(&self, environment: &Environment, folder: &Path) -> Server {
+        let server = Server::start(environment, folder).expect("a server");
+        server.ready().await.expect("a store");
+        server
+    }
+
     pub async fn tear_down(self: Arc<Self>) {
-        if let Target::Program(server) = &self.target {
-            server.kill();
+        match &self.target {
+            Target::Program(server) => server.kill(),
+            Target::Instances(servers) => servers.iter().for_each(Server::kill),
+            Target::Host(_) => {}
         }
         if let Some(database) = &self.database {
             database.drop_database().await;
         }
     }
+}
+
+/// A port that nobody listens on at the moment.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }

@@ -35,6 +35,22 @@ impl Database {
         }
     }
 
+    /// Plants a hash as the one of a person's password.
+    pub async fn db_set_password_hash(&self, person: &Person, hash: &str) {
+        let changed = match self {
+            Self::MongoDb(database) => {
+                let update = doc! { "$set": { "passwordHash": hash } };
+                users(database).update_one(doc! { "_id": key(person) }, update).await.expect("an answer").modified_count
+            }
+            Self::Sqlite(file) => {
+                let user = id(person);
+                let row = params![hash, user.as_bytes()];
+                open(file).execute("UPDATE users SET password_hash = ? WHERE id = ?", row).expect("a change") as u64
+            }
+        };
+        assert_eq!(changed, 1);
+    }
+
     /// Gives a person without friends `count` of them, who do not exist.
     pub async fn db_fill_friends(&self, person: &Person, count: usize) {
         let friends: Vec<Uuid> = (0..count).map(|_| Uuid::now_v7()).collect();
@@ -55,6 +71,53 @@ impl Database {
                 }
                 transaction.commit().expect("committed");
             }
+        }
+    }
+}
+
+impl Database {
+    /// Has a person without blocks block `count` people, who do not exist.
+    pub async fn db_fill_blocks(&self, person: &Person, count: usize) {
+        let blocked: Vec<Uuid> = (0..count).map(|_| Uuid::now_v7()).collect();
+        match self {
+            Self::MongoDb(database) => {
+                let blocked: Vec<BsonUuid> = blocked.iter().map(|id| BsonUuid::from_bytes(id.into_bytes())).collect();
+                let update = doc! { "$set": { "blocks": blocked } };
+                let updated = users(database).update_one(doc! { "_id": key(person) }, update).await.expect("an answer");
+                assert_eq!(updated.modified_count, 1);
+            }
+            Self::Sqlite(file) => {
+                let (user, mut connection) = (id(person), open(file));
+                let transaction = connection.transaction().expect("a transaction");
+                for blocked in blocked {
+                    let row = params![user.as_bytes(), blocked.as_bytes()];
+                    transaction.execute("INSERT INTO blocks (user, blocked, blocked_at) VALUES (?, ?, 0)", row).expect("a row");
+                }
+                transaction.commit().expect("committed");
+            }
+        }
+    }
+}
+
+/// What is done to the counters of the limits, and to nothing else.
+impl Database {
+    /// Has every write to them fail.
+    pub async fn db_break_counters(&self) {
+        self.db_change_counters(doc! { "impossible": { "$exists": true } }, "ALTER TABLE throttle_events RENAME TO broken").await;
+    }
+
+    /// Has writes to them succeed again.
+    pub async fn db_mend_counters(&self) {
+        self.db_change_counters(Document::new(), "ALTER TABLE broken RENAME TO throttle_events").await;
+    }
+
+    async fn db_change_counters(&self, validator: Document, statement: &str) {
+        match self {
+            Self::MongoDb(database) => {
+                let command = doc! { "collMod": "throttles", "validator": validator };
+                database.run_command(command).await.expect("an answer");
+            }
+            Self::Sqlite(file) => drop(open(file).execute(statement, []).expect("a statement that is right")),
         }
     }
 }

@@ -60,19 +60,19 @@ async fn heads_have_a_largest_size(context: Arc<Context>) {
 }
 
 /// A connection over which a test says what it likes.
-struct Raw(TcpStream);
+pub struct Raw(TcpStream);
 
 impl Raw {
-    async fn connect(context: &Context) -> Self {
+    pub async fn connect(context: &Context) -> Self {
         Self(TcpStream::connect(context.url().trim_start_matches("http://")).await.expect("a connection"))
     }
 
-    async fn say(&mut self, text: &str) {
+    pub async fn say(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.expect("sent");
     }
 
     /// Everything until the other side closes, which it must within the time.
-    async fn hear(&mut self, patience: Duration) -> String {
+    pub async fn hear(&mut self, patience: Duration) -> String {
         let mut heard = Vec::new();
         let end = tokio::time::timeout(patience, self.0.read_to_end(&mut heard)).await;
         // A reset after an answer is an end too.

@@ -1,6 +1,7 @@
 //! `POST /api/auth/login`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
@@ -18,6 +19,7 @@ tests!(Context:
     every_login_begins_a_session_of_its_own,
     a_login_moves_the_last_login,
     whatever_is_wrong_with_the_pair_the_answer_is_the_same,
+    a_planted_hash_that_asks_for_too_much_is_not_evaluated,
     a_missing_field_is_told_by_name,
     bodies_of_another_shape_are_refused,
     the_client_program_is_noted_as_it_names_itself,
@@ -91,6 +93,22 @@ async fn whatever_is_wrong_with_the_pair_the_answer_is_the_same(context: Arc<Con
         failure["requestId"] = Value::Null;
         let this = (failure, challenge);
         assert_eq!(*seen.get_or_insert_with(|| this.clone()), this, "{email:?} {password:?}");
+    }
+}
+
+async fn a_planted_hash_that_asks_for_too_much_is_not_evaluated(context: Arc<Context>) {
+    let (ann, database) = (context.person().await, context.database().await);
+    // More memory than there is, and more passes than anybody lives to see.
+    for cost in ["m=1073741824,t=2,p=1", "m=19456,t=4294967295,p=1"] {
+        let hash = format!("$argon2id$v=19${cost}$c29tZXNhbHRzb21lc2FsdA$MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY");
+        database.db_set_password_hash(&ann, &hash).await;
+        context.anonymous().log_in(&ann.email, PASSWORD).await.fails(401, "invalid_credentials");
+    }
+    ann.profile().await;
+    let begun = Instant::now();
+    while !context.log().iter().any(|line| line.contains("\"event\":\"password_hash_unusable\"")) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "the log does not tell of it");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
 

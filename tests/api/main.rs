@@ -1,28 +1,45 @@
 //! The product through its HTTP contract: the real program, a real database, a client.
 //!
-//! Every test runs in several ways: on each store with the program alone, and behind the Functions host stand-in. Tests
+//! Every test runs in several ways: on each store with the program alone, with two instances on one database, and behind
+//! the Functions host stand-in. Tests
 //! share the server of their way and use people of their own; one that needs other settings starts a server of its own.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
 
+mod audit;
 mod authorization;
+mod blocks;
 mod canary;
+mod change_password;
 mod chat_idempotency;
 mod chat_messages;
 mod chat_send;
 mod client;
 mod context;
 mod database;
+mod delete_account;
+mod email_verification;
+mod export;
+mod friend_list;
 mod friends;
 mod gateway;
 mod json_bodies;
+mod key_rotation;
 mod limits;
 mod login;
+mod no_oracle;
 mod original_client;
+mod pages;
+mod password_reset;
 mod passwords;
 mod privacy;
 mod profile;
+mod rate_limits;
 mod register;
+mod registration_verified;
+mod revocation;
+mod search;
+mod session_list;
 mod sessions;
 mod settings;
 #[path = "../support/mod.rs"]
@@ -40,6 +57,7 @@ fn main() -> ExitCode {
     let ways = vec![
         Way { name: "sqlite", context: runtime.block_on(Context::on_sqlite()).map(Arc::new) },
         Way { name: "mongodb", context: runtime.block_on(Context::on_mongodb()).map(Arc::new) },
+        Way { name: "instances", context: runtime.block_on(Context::on_two_instances()).map(Arc::new) },
         Way { name: "host", context: runtime.block_on(Context::behind_the_host()).map(Arc::new) },
     ];
     let tests = [
@@ -47,8 +65,21 @@ fn main() -> ExitCode {
         register::TESTS,
         login::TESTS,
         sessions::TESTS,
+        session_list::TESTS,
+        email_verification::TESTS,
+        registration_verified::TESTS,
+        change_password::TESTS,
+        password_reset::TESTS,
+        delete_account::TESTS,
+        revocation::TESTS,
+        key_rotation::TESTS,
+        no_oracle::TESTS,
         profile::TESTS,
         friends::TESTS,
+        friend_list::TESTS,
+        blocks::TESTS,
+        search::TESTS,
+        export::TESTS,
         chat_send::TESTS,
         chat_idempotency::TESTS,
         chat_messages::TESTS,
@@ -58,8 +89,15 @@ fn main() -> ExitCode {
         json_bodies::TESTS,
         limits::TESTS,
         passwords::TESTS,
+        pages::TESTS,
         privacy::TESTS,
+        audit::TESTS,
         settings::TESTS,
+        rate_limits::guessing::TESTS,
+        rate_limits::mail::TESTS,
+        rate_limits::clients::TESTS,
+        rate_limits::traffic::TESTS,
+        rate_limits::outages::TESTS,
     ];
     harness::run(&runtime, ways, &tests, Context::tear_down)
 }

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::client::{Answer, Client, names, new_name};
-use crate::context::Context;
+use crate::context::{ALONE, Context};
 use crate::tests;
 
 tests!(Context:
     short_and_long_passwords_are_accepted,
     a_password_outside_the_limits_is_refused,
+    the_shortest_length_may_be_raised in &["sqlite"],
     length_is_counted_in_characters_of_the_normal_form,
+    an_endless_password_takes_no_place_in_the_queue_for_hashes in ALONE,
     control_characters_are_refused,
     a_password_set_decomposed_logs_in_composed_and_the_reverse,
     letters_that_only_look_alike_make_another_password,
@@ -62,6 +65,28 @@ async fn a_password_outside_the_limits_is_refused(context: Arc<Context>) {
     let (wide, huge) = (varied(129, 0x1F300), varied(100, 0x400).repeat(50));
     for password in ["", "x", "x7#Qm2v", "жжжжжжж", "😀😀😀😀😀😀😀", &long, &wide, &huge] {
         let (_, answer) = register(context.anonymous(), password).await;
+        answer.fails_in(&["password"]);
+    }
+}
+
+async fn the_shortest_length_may_be_raised(context: Arc<Context>) {
+    let (_folder, server) = context.instance_with(context.environment().with("PASSWORD_MIN_CHARS", "15")).await;
+    let client = Client::new(server.url());
+    register(&client, "tulip-gravel-x").await.1.fails_in(&["password"]);
+    assert_eq!(register(&client, "tulip-gravel-xy").await.1.status, 201);
+}
+
+/// Many more at once than the queue has places, all of which would be refused by 503 if they needed one.
+async fn an_endless_password_takes_no_place_in_the_queue_for_hashes(context: Arc<Context>) {
+    let (client, endless) = (context.anonymous(), "x".repeat(10_000));
+    let email = with_password(&context, "tulip-gravel-onion").await;
+    let log_ins = join_all((0..100).map(|_| client.log_in(&email, &endless)));
+    let registrations = join_all((0..100).map(|_| register(client, &endless)));
+    let (log_ins, registrations) = futures_util::join!(log_ins, registrations);
+    for answer in log_ins {
+        answer.fails(401, "invalid_credentials");
+    }
+    for (_, answer) in registrations {
         answer.fails_in(&["password"]);
     }
 }

@@ -12,6 +12,7 @@ use crate::canary::Canaries;
 use crate::client::{Answer, Client, PASSWORD, Person, new_name, text, time};
 use crate::context::{ALONE, Context};
 use crate::support::server::Server;
+use crate::support::smtp::ReceivedMail;
 use crate::tests;
 use crate::token_rules::part;
 
@@ -26,9 +27,23 @@ tests!(Context:
 );
 
 /// Every field that a body has somewhere.
-const FIELDS: [&str; 8] = ["username", "email", "password", "messagesFrom", "friendId", "recipientId", "message", "clientId"];
+const FIELDS: [&str; 13] = [
+    "username",
+    "email",
+    "password",
+    "messagesFrom",
+    "friendId",
+    "recipientId",
+    "message",
+    "clientId",
+    "userId",
+    "sessionId",
+    "token",
+    "currentPassword",
+    "newPassword",
+];
 /// Every parameter that a query has somewhere.
-const PARAMETERS: [&str; 5] = ["with", "chatId", "before", "after", "limit"];
+const PARAMETERS: [&str; 9] = ["with", "chatId", "before", "after", "limit", "username", "ids", "cursor", "token"];
 /// Headers that are read by somebody on the way.
 const HEADERS: [&str; 16] = [
     "Authorization",
@@ -172,7 +187,7 @@ async fn what_people_send_is_in_no_error_and_no_log_line(context: Arc<Context>) 
 }
 
 async fn what_people_use_is_in_no_log_line(context: Arc<Context>) {
-    let (id, canaries) = use_everything(context.anonymous()).await;
+    let (id, canaries) = use_everything(&context, context.anonymous()).await;
     let lines = whole_log(context.anonymous(), || context.log()).await;
     assert!(lines.iter().any(|line| line.contains(&id)), "the log tells of her");
     for line in lines {
@@ -187,7 +202,7 @@ async fn not_even_the_most_talkative_log_tells(context: Arc<Context>) {
     server.ready().await.expect("a store");
     let canary = canary();
     send_everywhere(&Person::register(&client).await, &canary).await;
-    let canaries = use_everything(&client).await.1.with(canary);
+    let canaries = use_everything(&context, &client).await.1.with(canary);
     let lines = whole_log(&client, || server.log()).await;
     assert!(lines.iter().any(|line| line.contains("\"level\":\"trace\"")), "the log is talkative");
     for line in lines {
@@ -195,8 +210,18 @@ async fn not_even_the_most_talkative_log_tells(context: Arc<Context>) {
     }
 }
 
+/// Sets a password by the link in a mail; gives the tokens of all links that have come to the address.
+async fn reset_by_mail(context: &Context, client: &Client, email: &str, password: &str) -> Vec<String> {
+    let reset = context.mail_to(email, "new password", 1).await.pop().and_then(|mail| mail.token()).expect("a link");
+    client.put("/api/auth/password-reset", &json!({ "token": reset, "newPassword": password })).await.ok();
+    client.put("/api/auth/password-reset", &json!({ "token": reset, "newPassword": password })).await.fails(422, "invalid_mail_token");
+    let mut tokens = vec![reset];
+    tokens.extend(context.mail_to(email, "Confirm", 1).await.iter().filter_map(ReceivedMail::token));
+    tokens
+}
+
 /// Somebody's whole life with the service: their id, and what of it is private.
-async fn use_everything(client: &Client) -> (String, Canaries) {
+async fn use_everything(context: &Context, client: &Client) -> (String, Canaries) {
     let (bob, canary) = (Person::register(client).await, canary());
     let (email, password) = (format!("mail-{canary}@example.com"), format!("pass {canary} word"));
     let body = client.register(&new_name(), &email, &password).await.expect(StatusCode::CREATED);
@@ -205,14 +230,22 @@ async fn use_everything(client: &Client) -> (String, Canaries) {
     let send = ann.request(Method::POST, "/api/chat/send").header("Idempotency-Key", format!("id-{canary}"));
     Answer::of(send.json(&message)).await.ok();
     bob.get("/api/chat/messages").await.ok();
-    let again = text(&client.log_in(&ann.email, &password).await.ok()["token"]);
+    let first = ann.token.clone();
     client.log_in(&ann.email, &format!("{password}!")).await.fails(401, "invalid_credentials");
+    let new_password = format!("new {canary} word");
+    let change = json!({ "currentPassword": password, "newPassword": new_password });
+    ann.put("/api/auth/password", &change).await.ok();
+    ann.put("/api/auth/password", &change).await.fails(403, "wrong_password");
+    client.post("/api/auth/password-reset", &json!({ "email": ann.email })).await.expect(StatusCode::ACCEPTED);
+    let links = reset_by_mail(context, client, &ann.email, &password).await;
+    let again = text(&client.log_in(&ann.email, &password).await.ok()["token"]);
+    let ann = Person { token: again.clone(), ..ann };
     ann.put("/api/users/profile", &json!({ "email": format!("new-{}", ann.email) })).await.ok();
     ann.log_out().await.ok();
     ann.log_out().await.fails(401, "unauthorized");
     let session = |token: &str| text(&part(token, 1)["sid"]);
-    let mut canaries = Canaries::default().with(canary);
-    for token in [&ann.token, &again] {
+    let mut canaries = links.into_iter().fold(Canaries::default().with(canary), Canaries::with);
+    for token in [&first, &again] {
         canaries = token.split('.').skip(1).fold(canaries, Canaries::with).with(session(token));
     }
     (ann.id, canaries)

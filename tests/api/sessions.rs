@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::client::{Answer, Client, Person, names};
 use crate::context::Context;
-use crate::support::server::Server;
 use crate::tests;
 
 tests!(Context:
@@ -79,7 +78,7 @@ async fn a_person_comes_back_after_a_logout(context: Arc<Context>) {
 }
 
 async fn a_logout_on_another_instance_is_seen_at_once(context: Arc<Context>) {
-    let (_folder, other) = another_instance(&context, None).await;
+    let (_folder, other) = context.another_instance().await;
     let ann = context.person().await;
     for _ in 0..5 {
         let again = ann.log_in_again().await;
@@ -90,14 +89,15 @@ async fn a_logout_on_another_instance_is_seen_at_once(context: Arc<Context>) {
 }
 
 async fn a_login_on_another_instance_is_good_at_once(context: Arc<Context>) {
-    let (_folder, other) = another_instance(&context, None).await;
+    let (_folder, other) = context.another_instance().await;
     let other = Client::new(other.url());
     let ann = Person::register(&other).await;
     assert_eq!(ann.at(context.anonymous()).profile().await, ann.profile().await);
 }
 
 async fn the_token_of_a_server_with_another_key_is_refused(context: Arc<Context>) {
-    let (_folder, other) = another_instance(&context, Some("another key, that signs with 9876543210 instead")).await;
+    let environment = context.environment().with("JWT_SECRET", "another key, that signs with 9876543210 instead");
+    let (_folder, other) = context.instance_with(environment).await;
     let other = Client::new(other.url());
     let ann = context.person().await;
     let there = ann.at(&other);
@@ -105,13 +105,4 @@ async fn the_token_of_a_server_with_another_key_is_refused(context: Arc<Context>
     let there = there.log_in_again().await;
     assert_eq!(there.profile().await["id"], ann.id.as_str());
     there.at(context.anonymous()).get("/api/users/profile").await.fails(401, "unauthorized");
-}
-
-/// A further process on the same database, perhaps with another key; it has reached the database.
-async fn another_instance(context: &Context, key: Option<&str>) -> (tempfile::TempDir, Server) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let environment = key.map_or_else(|| context.environment(), |key| context.environment().with("JWT_SECRET", key));
-    let server = Server::start(&environment, folder.path()).expect("a server");
-    server.ready().await.expect("a store");
-    (folder, server)
 }

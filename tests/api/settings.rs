@@ -3,10 +3,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chat_functions::settings::VARIABLES;
+use reqwest::Method;
+use serde_json::json;
 
-use crate::client::{Client, Person};
+use crate::client::{Answer, Client, Person};
 use crate::context::Context;
 use crate::support::server::{Environment, JWT_SECRET, Server, run_to_end};
 use crate::tests;
@@ -19,10 +22,15 @@ tests!(Context:
     production_refuses_to_start_with_what_is_missing in ONCE,
     a_dot_env_file_fills_what_the_environment_lacks in ONCE,
     help_lists_every_setting in ONCE,
+    a_check_says_what_works_and_what_there_is_to_do in crate::context::ALONE,
+    a_check_tells_wrong_settings_and_what_cannot_be_reached in ONCE,
     the_data_belongs_to_its_owner_only in ONCE,
     a_made_key_is_kept_and_not_shown in ONCE,
     a_taken_address_is_told in ONCE,
     a_laptop_needs_no_settings in ONCE,
+    without_mail_what_needs_it_says_so in ONCE,
+    passwords_of_other_servers_are_in_no_log_line in ONCE,
+    a_misspelt_variable_is_a_warning in ONCE,
 );
 
 fn run(environment: &Environment, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -48,6 +56,11 @@ async fn mistakes_are_told_all_at_once_without_their_values(_: Arc<Context>) {
         ("ARGON2_MEMORY_KIB", "19455"),
         ("ARGON2_PASSES", "oops"),
         ("CORS_ORIGINS", "*"),
+        ("CLIENT_IP", "oops"),
+        ("TRUSTED_PROXIES", "oops"),
+        ("LIMITS", "oops"),
+        ("LIMIT_LOGIN_ACCOUNT_NET", "0/15m"),
+        ("LIMIT_SEND", "oops"),
         ("LOG_FORMAT", "oops"),
     ];
     let environment = wrong.iter().fold(Environment::new(), |environment, (name, value)| environment.with(name, *value));
@@ -60,12 +73,13 @@ async fn mistakes_are_told_all_at_once_without_their_values(_: Arc<Context>) {
 }
 
 async fn production_refuses_to_start_with_what_is_missing(_: Arc<Context>) {
-    let bare = Environment::new().without("APP_ENV").without("JWT_SECRET");
+    let bare = Environment::new().without("APP_ENV").without("JWT_SECRET").without("LIMITS");
+    let in_azure = Environment::new().without("LIMITS").with("WEBSITE_INSTANCE_ID", "x").with("DATA_DIR", "data");
     let cases = [
         (bare.clone().with("APP_ENV", "production"), vec!["JWT_SECRET", "MONGODB_URI", "PUBLIC_BASE_URL"]),
         (bare.clone().with("LISTEN", "0.0.0.0:0"), vec!["JWT_SECRET", "MONGODB_URI", "PUBLIC_BASE_URL"]),
         (bare.clone().with("FUNCTIONS_CUSTOMHANDLER_PORT", "0"), vec!["JWT_SECRET", "MONGODB_URI", "PUBLIC_BASE_URL"]),
-        (Environment::new().with("WEBSITE_INSTANCE_ID", "x").with("DATA_DIR", "data"), vec!["APP_ENV", "MONGODB_URI", "PUBLIC_BASE_URL"]),
+        (in_azure, vec!["APP_ENV", "MONGODB_URI", "PUBLIC_BASE_URL"]),
     ];
     for (environment, expected) in cases {
         let (code, _, errors) = run(&environment, &[]);
@@ -92,6 +106,28 @@ async fn help_lists_every_setting(_: Arc<Context>) {
     assert_eq!(run(&Environment::default(), &["--oops"]).0, Some(64));
 }
 
+async fn a_check_says_what_works_and_what_there_is_to_do(context: Arc<Context>) {
+    let (code, output, _) = run(&context.environment(), &["--check"]);
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!((code, lines.len()), (Some(0), 3), "{output}");
+    for (line, what) in lines.iter().zip(["settings", "store", "mail"]) {
+        assert!(line.starts_with(&format!("ok      {what}: ")), "{output}");
+    }
+}
+
+async fn a_check_tells_wrong_settings_and_what_cannot_be_reached(context: Arc<Context>) {
+    let (code, output, _) = run(&context.environment().with("LISTEN", "nowhere").with("LOG_FORMAT", "xml"), &["--check"]);
+    assert_eq!((code, output.lines().count()), (Some(1), 2), "{output}");
+    assert!(output.lines().all(|line| line.starts_with("to do   ")), "{output}");
+    let nobody = format!("127.0.0.1:{}", crate::context::free_port());
+    let environment =
+        context.environment().with("MONGODB_URI", format!("mongodb://{nobody}/chat")).with("MAIL_URL", format!("smtp://{nobody}"));
+    let (code, output, _) = run(&environment, &["--check"]);
+    assert_eq!(code, Some(1), "{output}");
+    let to_do: Vec<_> = output.lines().filter(|line| line.starts_with("to do   ")).collect();
+    assert!(to_do.len() == 2 && to_do[0].contains("MONGODB_URI") && to_do[1].contains("MAIL_URL"), "{output}");
+}
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
 }
@@ -105,7 +141,7 @@ async fn the_data_belongs_to_its_owner_only(_: Arc<Context>) {
     let files: Vec<_> = std::fs::read_dir(&data).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     assert!(files.len() >= 3, "{files:?}");
     for file in files {
-        assert_eq!(mode(&file), 0o600, "{}", file.display());
+        assert_eq!(mode(&file), if file.is_dir() { 0o700 } else { 0o600 }, "{}", file.display());
     }
 }
 
@@ -139,6 +175,44 @@ async fn a_laptop_needs_no_settings(_: Arc<Context>) {
     let server = Server::start(&environment, folder.path()).expect("a server");
     Person::register(&Client::new(server.url())).await.profile().await;
     let log = server.log().join("\n");
+    assert!(log.contains("\"mode\":\"development\""), "{log}");
     assert!(log.contains("try: curl ") && log.contains(server.url()), "{log}");
     assert!(!log.contains(JWT_SECRET));
+}
+
+async fn without_mail_what_needs_it_says_so(_: Arc<Context>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&Environment::new().with("MAIL_URL", "none"), folder.path()).expect("a server");
+    let ann = Person::register(&Client::new(server.url())).await;
+    ann.client.post("/api/auth/password-reset", &json!({ "email": ann.email })).await.fails(503, "mail_unavailable");
+    Answer::of(ann.request(Method::POST, "/api/auth/email")).await.fails(503, "mail_unavailable");
+    ann.log_in_again().await.profile().await;
+    assert!(server.log().iter().any(|line| line.contains("no mail is sent")), "{:?}", server.log());
+}
+
+async fn passwords_of_other_servers_are_in_no_log_line(_: Arc<Context>) {
+    let (folder, password) = (tempfile::tempdir().expect("a folder"), "canary-0f3a");
+    let nobody = format!("127.0.0.1:{}", crate::context::free_port());
+    let environment = Environment::new()
+        .with("RUST_LOG", "trace")
+        .with("MONGODB_URI", format!("mongodb://chat:{password}@{nobody}/chat"))
+        .with("MAIL_URL", format!("smtp://chat:{password}@{nobody}"));
+    let server = Server::start(&environment, folder.path()).expect("a server");
+    let begun = Instant::now();
+    while !server.log().iter().any(|line| line.contains("store_unreachable")) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", server.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    crate::canary::Canaries::default().with(password).are_absent_from(&server.log().join("\n"), "the log");
+}
+
+async fn a_misspelt_variable_is_a_warning(_: Arc<Context>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(".env"), "LIMIT_REEGISTER=5/1h\n").expect("written");
+    let server = Server::start(&Environment::new().with("LIMIT_SNED", "canary"), folder.path()).expect("a server");
+    let log = server.log().join("\n");
+    for (wrong, nearest) in [("LIMIT_SNED", "LIMIT_SEND"), ("LIMIT_REEGISTER", "LIMIT_REGISTER")] {
+        assert!(log.contains(&format!("{wrong} is no setting and is not read; the nearest one is {nearest}")), "{log}");
+    }
+    assert!(!log.contains("canary"), "{log}");
 }

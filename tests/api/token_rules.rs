@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Person, names};
+use crate::client::{Answer, Person, names, text};
 use crate::context::Context;
 use crate::support::server::JWT_SECRET;
 use crate::tests;
@@ -29,8 +29,11 @@ const ROUTE: &str = "/api/users/profile";
 /// The challenge to a request without a token, and to one with a bad token; it never tells what was bad.
 const CHALLENGE: &str = r#"Bearer realm="chat""#;
 const BAD_TOKEN: &str = r#"Bearer realm="chat", error="invalid_token""#;
-/// The first part of every token of ours.
-const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
+/// The first part of a token of ours, which says which key has signed it.
+fn header(token: &str) -> String {
+    let bytes = URL_SAFE_NO_PAD.decode(token.split('.').next().expect("a part")).expect("base64");
+    String::from_utf8(bytes).expect("UTF-8")
+}
 
 /// A token of any two parts, signed as ours are.
 fn signed(header: &str, claims: &str, secret: &str) -> String {
@@ -67,14 +70,18 @@ async fn refused_header(context: &Context, value: &str) {
 
 async fn a_token_names_its_session_and_nothing_private(context: Arc<Context>) {
     let ann = context.person().await;
-    assert_eq!(part(&ann.token, 0), json!({ "typ": "JWT", "alg": "HS256" }));
+    let own = part(&ann.token, 0);
+    assert_eq!((names(&own), &own["alg"]), (vec!["alg", "kid", "typ"], &json!("HS256")));
     let claims = part(&ann.token, 1);
     assert_eq!(names(&claims), ["aud", "exp", "iat", "iss", "sid", "sub"]);
     assert_eq!(claims["sub"], ann.id.as_str());
     let seconds = |name: &str| claims[name].as_i64().expect("whole seconds");
     assert_eq!(seconds("exp") - seconds("iat"), 30 * 86_400);
     // Signed by hand it is the same token, so what the other tests forge differs only in what they say.
-    assert_eq!(with_authorization(&context, &format!("Bearer {}", signed(HEADER, &claims.to_string(), JWT_SECRET))).await.status, 200);
+    assert_eq!(
+        with_authorization(&context, &format!("Bearer {}", signed(&header(&ann.token), &claims.to_string(), JWT_SECRET))).await.status,
+        200
+    );
 }
 
 async fn the_scheme_is_read_in_any_case(context: Arc<Context>) {
@@ -87,7 +94,9 @@ async fn the_scheme_is_read_in_any_case(context: Arc<Context>) {
 async fn a_token_with_another_header_is_refused(context: Arc<Context>) {
     let ann = context.person().await;
     let claims = part(&ann.token, 1).to_string();
+    let kid = text(&part(&ann.token, 0)["kid"]);
     let headers = [
+        r#"{"typ":"JWT","alg":"HS256"}"#,
         r#"{"typ":"JWT","alg":"none"}"#,
         r#"{"typ":"JWT","alg":"None"}"#,
         r#"{"typ":"JWT","alg":"hs256"}"#,
@@ -110,6 +119,11 @@ async fn a_token_with_another_header_is_refused(context: Arc<Context>) {
     ];
     for header in headers {
         refused(&context, &signed(header, &claims, JWT_SECRET)).await;
+        let with_our_key = header.replace('}', &format!(r#","kid":"{kid}"}}"#));
+        // One of them is a token of ours, letter for letter.
+        if with_our_key != self::header(&ann.token) {
+            refused(&context, &signed(&with_our_key, &claims, JWT_SECRET)).await;
+        }
     }
 }
 
@@ -145,7 +159,7 @@ async fn a_token_with_a_missing_or_wrong_claim_is_refused(context: Arc<Context>)
         bad.push(claims);
     }
     for claims in bad {
-        refused(&context, &signed(HEADER, &claims.to_string(), JWT_SECRET)).await;
+        refused(&context, &signed(&header(&ann.token), &claims.to_string(), JWT_SECRET)).await;
     }
 }
 
@@ -156,8 +170,8 @@ async fn a_token_of_another_signature_is_refused(context: Arc<Context>) {
     let hs512 = format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"HS512"}"#), URL_SAFE_NO_PAD.encode(&claims));
     let bob_signature = context.person().await.token.rsplit_once('.').map(|(_, signature)| signature.to_owned());
     let forged = [
-        signed(HEADER, &claims, "another secret of more than thirty-two bytes"),
-        signed(HEADER, &claims, ""),
+        signed(&header(&ann.token), &claims, "another secret of more than thirty-two bytes"),
+        signed(&header(&ann.token), &claims, ""),
         format!("{unsigned}."),
         format!("{unsigned}.{}", bob_signature.expect("a signature")),
         format!("{unsigned}.{}", &good[..good.len() - 4]),
@@ -209,7 +223,7 @@ async fn a_text_that_is_no_token_is_refused(context: Arc<Context>) {
     let ann = context.person().await;
     let mut claims = part(&ann.token, 1);
     claims["padding"] = json!("x".repeat(4_000));
-    let large = signed(HEADER, &claims.to_string(), JWT_SECRET);
+    let large = signed(&header(&ann.token), &claims.to_string(), JWT_SECRET);
     let (letters, dots) = ("x".repeat(4_096), ".".repeat(1_000));
     for token in ["x", "null", "undefined", "..", "a.b.c", "e30.e30.e30", &ann.id, &large, &letters, &dots] {
         refused(&context, token).await;

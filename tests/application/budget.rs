@@ -4,15 +4,17 @@
 
 use std::sync::Arc;
 
+use chat_functions::domain::{Clock, Email, PasswordHash, Session, SessionId, UserId, Username};
+use chat_functions::store::{Creation, MAX_FRIENDS, MessagesFrom, NewAccount, User};
 use serde_json::json;
 
 use crate::client::{PASSWORD, Person, text};
 use crate::{Context, tests};
 
-tests!(Context: every_request_keeps_to_its_budget, an_open_request_that_is_refused_costs_nothing);
+tests!(Context: every_request_keeps_to_its_budget, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, an_open_request_that_is_refused_costs_nothing);
 
 async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
-    let context = context.fresh().await;
+    let context = context.fresh_without_mail().await;
     let (ann, bob) = (Person::register(&context.client).await, Person::register(&context.client).await);
     let friend = json!({ "friendId": bob.id });
     let keyed = json!({ "recipientId": bob.id, "message": "hello", "clientId": "1" });
@@ -39,8 +41,76 @@ async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
     context.clear().await;
 }
 
+/// Mail is sent behind the answers, so these run on a server that sends none; with the counters of the limits off.
+async fn accounts_keep_to_their_budgets(context: Arc<Context>) {
+    let context = context.fresh_without_mail().await;
+    let (ann, bob) = (Person::register(&context.client).await, Person::register(&context.client).await);
+    let phone = ann.log_in_again().await;
+    let (blocked, new) = (json!({ "userId": bob.id }), "maple-anchor-violin");
+    let sessions = context.costs("list of sessions", 1, ann.get("/api/auth/sessions")).await.ok();
+    let other = sessions["sessions"].as_array().expect("a list").iter().find(|session| session["current"] == false).expect("a session");
+    context.costs("one session ended", 2, ann.delete("/api/auth/sessions", &json!({ "sessionId": other["id"] }))).await.ok();
+    context.costs("other sessions ended", 2, ann.delete("/api/auth/sessions", &json!({ "all": true }))).await.ok();
+    phone.get("/api/users/profile").await.fails(401, "unauthorized");
+    context.costs("block", 3, ann.post("/api/users/blocks", &blocked)).await.ok();
+    context.costs("list of blocks", 2, ann.get("/api/users/blocks")).await.ok();
+    context.costs("block ended", 2, ann.delete("/api/users/blocks", &blocked)).await.ok();
+    context.costs("search by name", 2, ann.get("/api/users/search?username=an")).await.ok();
+    context.costs("search by ids", 2, ann.get(&format!("/api/users/search?ids={}", bob.id))).await.ok();
+    let export = context.costs("export", 3, ann.get("/api/users/export")).await;
+    assert_eq!(export.status, 200);
+    let change = json!({ "currentPassword": PASSWORD, "newPassword": new });
+    context.costs("change of password", 2, ann.put("/api/auth/password", &change)).await.ok();
+    let wrong = json!({ "token": "A".repeat(43), "newPassword": PASSWORD });
+    context.costs("a wrong link", 1, context.client.put("/api/auth/password-reset", &wrong)).await.fails(422, "invalid_mail_token");
+    context.costs("a wrong link", 1, context.client.put("/api/auth/email", &wrong_token())).await.fails(422, "invalid_mail_token");
+    context.costs("deletion", 3, ann.delete("/api/users/profile", &json!({ "password": new }))).await.ok();
+    context.clear().await;
+}
+
+fn wrong_token() -> serde_json::Value {
+    json!({ "token": "A".repeat(43) })
+}
+
+async fn lists_cost_the_same_however_long(context: Arc<Context>) {
+    let context = context.fresh_without_mail().await;
+    let ann = Person::register(&context.client).await;
+    let accounts: Vec<_> = (0..MAX_FRIENDS).map(|number| account(&format!("friend{number}"))).collect();
+    for some in accounts.chunks(8) {
+        for created in futures_util::future::join_all(some.iter().map(|account| context.store.create_account(account))).await {
+            assert_eq!(created.expect("an answer"), Creation::Created);
+        }
+    }
+    let friends: Vec<UserId> = accounts.iter().map(|account| account.user.id).collect();
+    context.fill_friends(UserId::parse(&ann.id).expect("an id"), &friends).await;
+    // A session whose use is not due to be noted, however long all this took.
+    let ann = ann.log_in_again().await;
+    let friends = context.costs("list of 1,000 friends", 2, ann.get("/api/users/friends")).await.ok();
+    assert_eq!(friends["friends"].as_array().map(Vec::len), Some(MAX_FRIENDS));
+    let found = context.costs("search among 1,000", 2, ann.get("/api/users/search?username=friend")).await.ok();
+    assert_eq!(found["users"].as_array().map(Vec::len), Some(20));
+    context.clear().await;
+}
+
+/// An account that nobody logs in to.
+fn account(name: &str) -> NewAccount {
+    let now = Clock::default().now();
+    let user = User {
+        id: UserId::generate(),
+        username: Username::parse(name).expect("a name"),
+        email: Email::parse(&format!("{name}@example.com")).expect("an address"),
+        is_email_verified: false,
+        friends: Vec::new(),
+        messages_from: MessagesFrom::Everyone,
+        last_login: None,
+        created_at: now,
+    };
+    let session = Session::begin(&SessionId::generate().expect("random bytes"), now, None);
+    NewAccount { user, password_hash: PasswordHash::new("no hash".to_owned()), session, mail: None }
+}
+
 async fn an_open_request_that_is_refused_costs_nothing(context: Arc<Context>) {
-    let context = context.fresh().await;
+    let context = context.fresh_without_mail().await;
     let before = (context.operations)();
     let nobody = Person {
         client: context.client.clone(),

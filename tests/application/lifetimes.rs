@@ -19,7 +19,7 @@ tests!(Context:
 const DAY: i64 = Timestamp::DAY_MILLIS;
 
 async fn a_session_ends_after_14_days_without_use(context: Arc<Context>) {
-    let context = context.fresh().await;
+    let context = context.fresh_without_mail().await;
     let ann = Person::register(&context.client).await;
     context.clock.advance_millis(14 * DAY - 10_000);
     let other = ann.log_in_again().await;
@@ -30,7 +30,7 @@ async fn a_session_ends_after_14_days_without_use(context: Arc<Context>) {
 }
 
 async fn a_used_session_ends_after_30_days(context: Arc<Context>) {
-    let context = context.fresh().await;
+    let context = context.fresh_without_mail().await;
     let ann = Person::register(&context.client).await;
     for _ in 0..5 {
         context.clock.advance_millis(6 * DAY - 60_000);
@@ -54,7 +54,7 @@ async fn use_and_wait_for_the_note(context: &Context, person: &Person) {
 }
 
 async fn use_is_noted_once_a_minute_and_behind_the_answer(context: Arc<Context>) {
-    let context = context.fresh().await;
+    let context = context.fresh_without_mail().await;
     let ann = Person::register(&context.client).await;
     context.costs("a request within the minute", 2, ann.get("/api/users/profile")).await.ok();
     context.clock.advance_millis(Session::TOUCH_AFTER_MILLIS);

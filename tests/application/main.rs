@@ -6,7 +6,9 @@ mod budget;
 #[allow(dead_code, reason = "the HTTP suite uses more of it")]
 #[path = "../api/client.rs"]
 mod client;
+mod expiry;
 mod lifetimes;
+mod limits;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -16,22 +18,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chat_functions::domain::Clock;
+use chat_functions::auth::RegistrationPolicy;
+use chat_functions::domain::{Clock, UserId};
 use chat_functions::gateway::{self, App};
-use chat_functions::identity::{PasswordCost, PasswordHasher, Tokens};
+use chat_functions::identity::{PasswordCost, PasswordHasher, Pseudonyms, Tokens};
+use chat_functions::mail::{self, Letters, Mailer, SmtpSetting, SmtpTls, Transport, TransportSetting, Worker};
+use chat_functions::rate_limits::{ClientAddress, LimitSettings, RateLimits};
 use chat_functions::settings::Service;
-use chat_functions::store::Store;
 use chat_functions::store::mongo::MongoStore;
 use chat_functions::store::sqlite::SqliteStore;
+use chat_functions::store::{FriendAddition, Store};
 use client::{Answer, Client};
+use mongodb::bson::{DateTime, Document, Uuid, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use support::harness::{self, Way};
 use support::mongodb::TestDatabase;
 use support::server::JWT_SECRET;
+use support::smtp::{self, ReceivedMail, SmtpServer};
 
 /// What the driver and the upkeep of the store send by themselves.
 const UPKEEP: &[&str] = &["hello", "isMaster", "ismaster", "ping", "createIndexes", "listIndexes", "endSessions"];
+
+/// How long a mail may be on its way, on a machine that does much else.
+const MAIL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server in this process, whose store can be asked what it did.
 pub struct Context {
@@ -40,16 +50,29 @@ pub struct Context {
     store: Arc<dyn Store>,
     operations: Box<dyn Fn() -> u64 + Send + Sync>,
     database: Option<TestDatabase>,
+    mail: Option<Mail>,
 }
 
-impl Context {
+/// The mail server of a context, and who sends to it.
+struct Mail {
+    server: SmtpServer,
+    _worker: Worker,
+}
+
+/// A store, and what a context needs to look at it.
+struct Observed {
+    store: Arc<dyn Store>,
+    operations: Box<dyn Fn() -> u64 + Send + Sync>,
+    database: Option<TestDatabase>,
+}
+
+impl Observed {
     fn on_sqlite() -> Self {
         // Kept to the end of the process: the store has files in it open.
         let folder = tempfile::tempdir().expect("a folder").keep();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder).expect("a store"));
         let counted = Arc::clone(&store);
-        let clock = Clock::default();
-        Self { client: serve(&store, &clock), clock, store, operations: Box::new(move || counted.operations()), database: None }
+        Self { store, operations: Box::new(move || counted.operations()), database: None }
     }
 
     async fn on_mongodb() -> Result<Self, String> {
@@ -67,19 +90,88 @@ impl Context {
         while store.check().await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let (store, clock): (Arc<dyn Store>, _) = (Arc::new(store), Clock::default());
-        Ok(Self {
-            client: serve(&store, &clock),
-            clock,
-            store,
-            operations: Box::new(move || commands.load(Ordering::SeqCst)),
-            database: Some(database),
-        })
+        Ok(Self { store: Arc::new(store), operations: Box::new(move || commands.load(Ordering::SeqCst)), database: Some(database) })
+    }
+}
+
+impl Context {
+    /// Serves the application on an observed store, without mail.
+    fn without_mail(observed: Observed) -> Self {
+        let clock = Clock::default();
+        let client = serve(&observed.store, &clock, Mailer::unavailable(), RegistrationPolicy::Open);
+        Self::new(observed, clock, client, None)
     }
 
-    /// Another one on data of its own, which no other test disturbs.
+    async fn with_mail(observed: Observed, registration: RegistrationPolicy) -> Self {
+        let (clock, server) = (Clock::default(), SmtpServer::start(smtp::Options::default()).await);
+        let url = "http://127.0.0.1:8080";
+        let setting =
+            SmtpSetting { host: "127.0.0.1".to_owned(), port: server.port(), tls: SmtpTls::Offered, credentials: None, authorities: None };
+        let transport = Transport::open(&TransportSetting::Smtp(setting), url).expect("a transport");
+        let letters = Letters::new(url, "Chat <chat@example.com>".parse().expect("a mailbox"));
+        let (mailer, worker) = mail::start(transport, letters, Arc::clone(&observed.store), clock.clone());
+        let client = serve(&observed.store, &clock, mailer, registration);
+        Self::new(observed, clock, client, Some(Mail { server, _worker: worker }))
+    }
+
+    fn new(observed: Observed, clock: Clock, client: Client, mail: Option<Mail>) -> Self {
+        let Observed { store, operations, database } = observed;
+        Self { client, clock, store, operations, database, mail }
+    }
+
+    /// A store like this one's, with data of its own.
+    async fn another_store(&self) -> Observed {
+        if self.database.is_some() { Observed::on_mongodb().await.expect("a server") } else { Observed::on_sqlite() }
+    }
+
+    /// Another application on data of its own, which no other test disturbs. Mail is sent beside the requests.
     async fn fresh(&self) -> Self {
-        if self.database.is_some() { Self::on_mongodb().await.expect("a server") } else { Self::on_sqlite() }
+        self.fresh_with(RegistrationPolicy::Open).await
+    }
+
+    /// The same with another policy.
+    async fn fresh_with(&self, registration: RegistrationPolicy) -> Self {
+        Self::with_mail(self.another_store().await, registration).await
+    }
+
+    /// The same that sends no mail, so that nothing happens but what is asked for.
+    async fn fresh_without_mail(&self) -> Self {
+        Self::without_mail(self.another_store().await)
+    }
+
+    /// The mails to an address with this in their subject, in the order of their arrival, once there are as many.
+    async fn mails_to(&self, address: &str, subject: &str, count: usize) -> Vec<ReceivedMail> {
+        let server = &self.mail.as_ref().expect("a mail server").server;
+        let begun = std::time::Instant::now();
+        loop {
+            let mails = server.mails().into_iter().filter(|mail| mail.is_to(address) && mail.subject().contains(subject));
+            let mails: Vec<_> = mails.collect();
+            if mails.len() >= count {
+                return mails;
+            }
+            assert!(begun.elapsed() < MAIL_PATIENCE, "no mail about {subject:?} has come to {address}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The newest of them.
+    async fn mail_to(&self, address: &str, subject: &str) -> ReceivedMail {
+        self.mails_to(address, subject, 1).await.pop().expect("a mail")
+    }
+
+    /// Gives somebody without friends these; at once where that is much faster than one after the other.
+    async fn fill_friends(&self, user: UserId, friends: &[UserId]) {
+        let Some(database) = &self.database else {
+            for friend in friends {
+                assert_eq!(self.store.add_friend(user, *friend, self.clock.now()).await.expect("an answer"), FriendAddition::Added);
+            }
+            return;
+        };
+        let key = |id: UserId| Uuid::from_bytes(id.to_bytes());
+        let entries: Vec<Document> = friends.iter().map(|friend| doc! { "id": key(*friend), "addedAt": DateTime::now() }).collect();
+        let users = database.open().await.collection::<Document>("users");
+        let updated = users.update_one(doc! { "_id": key(user) }, doc! { "$set": { "friends": entries } }).await.expect("an answer");
+        assert_eq!(updated.modified_count, 1);
     }
 
     /// Removes what does not vanish by itself.
@@ -100,14 +192,18 @@ impl Context {
 }
 
 /// Serves the application on a thread of its own, as `main` does, to the end of the process.
-fn serve(store: &Arc<dyn Store>, clock: &Clock) -> Client {
+fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: RegistrationPolicy) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let client = Client::new(&format!("http://{}", listener.local_addr().expect("an address")));
     let app = App {
         store: Arc::clone(store),
         clock: clock.clone(),
         tokens: Tokens::new(&JWT_SECRET.into()),
-        passwords: PasswordHasher::new(PasswordCost::LOWEST, 8).expect("a hasher"),
+        passwords: PasswordHasher::new(PasswordCost::LOWEST, 8, usize::MAX).expect("a hasher"),
+        rate_limits: RateLimits::new(LimitSettings::off(), ClientAddress::default(), Arc::clone(store)),
+        mailer,
+        registration,
+        pseudonyms: Pseudonyms::new(&JWT_SECRET.into()),
         services: Service::ALL.to_vec(),
         cors_origins: Vec::new(),
         is_https: false,
@@ -120,8 +216,9 @@ fn serve(store: &Arc<dyn Store>, clock: &Clock) -> Client {
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let sqlite = Context::on_sqlite();
-    let mongodb = runtime.block_on(Context::on_mongodb());
+    let sqlite = Context::without_mail(Observed::on_sqlite());
+    let mongodb = runtime.block_on(Observed::on_mongodb()).map(Context::without_mail);
     let ways = vec![Way { name: "sqlite", context: Ok(Arc::new(sqlite)) }, Way { name: "mongodb", context: mongodb.map(Arc::new) }];
-    harness::run(&runtime, ways, &[budget::TESTS, lifetimes::TESTS], |context| async move { context.clear().await })
+    let tests = [budget::TESTS, expiry::TESTS, lifetimes::TESTS, limits::TESTS];
+    harness::run(&runtime, ways, &tests, |context| async move { context.clear().await })
 }

@@ -1,0 +1,52 @@
+//! `/api/auth/email`: whether an address is its account's owner's.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use super::page;
+use super::parts::Parts;
+use crate::domain::{MailKind, MailToken};
+use crate::http::{Accepted, ApiError, ErrorCode, Fields, Json, Message, RequestBody};
+use crate::identity::{Actor, Bearer};
+use crate::rate_limits::MailPermission;
+
+/// The page that the link in the mail opens. Opening it changes nothing: mail scanners follow links.
+pub(super) async fn show_page() -> HttpResponse {
+    page::email_verification()
+}
+
+/// Sends the mail again, unless the address is verified or there is none; the answer is the same.
+pub(super) async fn send_verification(bearer: Bearer, parts: Parts) -> Result<Accepted, ApiError> {
+    let user = bearer.admit(parts.store().find_profile(bearer.session_key()).await?)?;
+    if !parts.mailer.is_available() {
+        return Err(ErrorCode::MailUnavailable.into());
+    }
+    if parts.limits.ask_for_mail(user.email.as_str()).await? == MailPermission::Granted
+        && !user.is_email_verified
+        && let Some(mail) = parts.mailer.order(MailKind::Verification, &user.email, parts.now)
+    {
+        parts.store().order_mail(user.id, &mail).await?;
+        parts.mailer.notify();
+    }
+    Ok(Accepted::new("If your address is not verified yet, a mail is on its way to it"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerifyBody {
+    token: Option<String>,
+}
+
+impl RequestBody for VerifyBody {}
+
+pub(super) async fn verify_email(parts: Parts, Json(body): Json<VerifyBody>) -> Result<web::Json<Message>, ApiError> {
+    let mut fields = Fields::new();
+    let token = fields.required("token", body.token, Ok::<_, String>);
+    let token = fields.finish_with(|| token)?;
+    let guess = parts.limits.redeem_mail_token().await?;
+    let token = MailToken::parse(&token).ok_or(ErrorCode::InvalidMailToken)?;
+    let user = parts.store().verify_email(&token.hash(), parts.now).await?.ok_or(ErrorCode::InvalidMailToken)?;
+    guess.give_back();
+    parts.audit.note("email_verified", &Actor::User(user));
+    Ok(Message::new("Email verified"))
+}

@@ -1,0 +1,49 @@
+//! `PUT /api/auth/password`: a new password for whoever has a session and knows the present one.
+
+use actix_web::web;
+use serde::Deserialize;
+
+use super::parts::Parts;
+use super::personal_words;
+use crate::domain::{MailKind, Password};
+use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody};
+use crate::identity::{Actor, Bearer, Confirmation, PasswordHasher};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct ChangePasswordBody {
+    current_password: Option<String>,
+    new_password: Option<String>,
+}
+
+impl RequestBody for ChangePasswordBody {}
+
+impl ChangePasswordBody {
+    fn check(self, passwords: &PasswordHasher) -> Result<(String, Password), ApiError> {
+        let mut fields = Fields::new();
+        let current = fields.required("currentPassword", self.current_password, Ok::<_, String>);
+        let new = fields.required("newPassword", self.new_password, |text| passwords.read_new(&text));
+        fields.finish_with(|| Some((current?, new?)))
+    }
+}
+
+/// Every other session ends in the write that sets the password.
+pub(super) async fn change_password(
+    bearer: Bearer,
+    confirmation: Confirmation,
+    parts: Parts,
+    Json(body): Json<ChangePasswordBody>,
+) -> Result<web::Json<Message>, ApiError> {
+    let (current, new) = body.check(&parts.passwords)?;
+    let own = confirmation.confirm(&bearer, &current).await?;
+    let hash = parts.passwords.hash(new, personal_words(&own.username, &own.email), parts.net()).await;
+    let hash = hash.map_err(|error| error.in_field("newPassword"))?;
+    let notice = parts.mailer.order(MailKind::PasswordChanged, &own.email, parts.now);
+    if !parts.store().change_password(bearer.session_key(), &own.password_hash, &hash, notice.as_ref()).await? {
+        // Of two changes at once one is made; the other's current password is a former one by then.
+        return Err(ErrorCode::WrongPassword.into());
+    }
+    parts.mailer.notify();
+    parts.audit.note("password_changed", &Actor::User(bearer.user()));
+    Ok(Message::new("Password changed successfully"))
+}

@@ -1,0 +1,87 @@
+//! `/api/auth/sessions`: where the caller is logged in, and the end of it.
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{PublicSessionId, SessionKey};
+use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody, SessionEntry};
+use crate::identity::{Actor, Audit, Bearer};
+use crate::store::Store;
+
+#[derive(Serialize)]
+pub(super) struct SessionList {
+    sessions: Vec<ListedSession>,
+}
+
+#[derive(Serialize)]
+struct ListedSession {
+    #[serde(flatten)]
+    entry: SessionEntry,
+    /// Whether the request itself belongs to it.
+    current: bool,
+}
+
+pub(super) async fn list_sessions(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<SessionList>, ApiError> {
+    let sessions = bearer.admit(store.list_sessions(bearer.session_key()).await?)?;
+    let current = bearer.session_key().session;
+    let live = sessions.into_iter().filter(|session| session.is_live(bearer.now()));
+    let sessions = live.map(|session| ListedSession { current: session.hash == current, entry: session.into() }).collect();
+    Ok(web::Json(SessionList { sessions }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct EndSessionsBody {
+    session_id: Option<String>,
+    all: Option<bool>,
+}
+
+impl RequestBody for EndSessionsBody {}
+
+enum Ending {
+    One(PublicSessionId),
+    AllOthers,
+}
+
+impl EndSessionsBody {
+    fn check(self) -> Result<Ending, ApiError> {
+        let mut fields = Fields::new();
+        let ending = match (self.session_id, self.all) {
+            (Some(id), None) => fields
+                .optional("sessionId", Some(id), |id| PublicSessionId::parse(&id).ok_or("is not the id of a session"))
+                .map(Ending::One),
+            (None, Some(true)) => Some(Ending::AllOthers),
+            _ => {
+                fields.wrong("sessionId", "either this or \"all\": true is required");
+                None
+            }
+        };
+        fields.finish_with(|| ending)
+    }
+}
+
+pub(super) async fn end_sessions(
+    bearer: Bearer,
+    store: web::Data<dyn Store>,
+    audit: Audit,
+    Json(body): Json<EndSessionsBody>,
+) -> Result<web::Json<Message>, ApiError> {
+    let ending = body.check()?;
+    let sessions = bearer.admit(store.list_sessions(bearer.session_key()).await?)?;
+    let actor = Actor::User(bearer.user());
+    match ending {
+        Ending::One(id) => {
+            let session = sessions.iter().find(|session| session.hash.public_id() == id && session.is_live(bearer.now()));
+            let session = session.ok_or(ErrorCode::SessionNotFound)?.hash;
+            // Another request may have ended it meanwhile, which is as good.
+            let _was_there = store.end_session(&SessionKey { session, ..*bearer.session_key() }, bearer.now()).await?;
+            audit.note_about("session_ended", &actor, &id);
+            Ok(Message::new("Session ended successfully"))
+        }
+        Ending::AllOthers => {
+            store.end_other_sessions(bearer.session_key()).await?;
+            audit.note("other_sessions_ended", &actor);
+            Ok(Message::new("All other sessions ended successfully"))
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The doctor: tries what the settings name, and tells in a line each what works and what there is to do.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::logging::causes;
+use crate::mail::Transport;
+use crate::settings::{Mode, Settings};
+use crate::startup;
+use crate::store::StoreError;
+
+/// How long a store may take to be reached: longer than one attempt of the driver.
+const STORE_PATIENCE: Duration = Duration::from_secs(8);
+const STORE_RETRY: Duration = Duration::from_millis(100);
+
+/// What was found of one thing.
+#[derive(Debug)]
+pub struct Finding {
+    what: &'static str,
+    /// What works, or what is wrong and what to do.
+    outcome: Result<String, String>,
+}
+
+impl Finding {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.outcome.is_ok()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.outcome {
+            Ok(text) => write!(f, "ok      {}: {text}", self.what),
+            Err(text) => write!(f, "to do   {}: {text}", self.what),
+        }
+    }
+}
+
+/// Tries everything that valid settings name. Needs a Tokio runtime.
+pub async fn check(settings: &Settings) -> Vec<Finding> {
+    vec![
+        Finding { what: "settings", outcome: Ok(summary(settings)) },
+        Finding { what: "store", outcome: check_store(settings).await },
+        Finding { what: "mail", outcome: check_mail(settings).await },
+    ]
+}
+
+fn summary(settings: &Settings) -> String {
+    let mode = if settings.mode == Mode::Production { "production" } else { "development" };
+    let services: Vec<_> = settings.services.iter().map(|service| service.name()).collect();
+    format!("{mode} mode on {}, serving {}", settings.listen, services.join(", "))
+}
+
+async fn check_store(settings: &Settings) -> Result<String, String> {
+    let store = startup::open_store(settings).map_err(|error| causes(error.as_ref()))?;
+    let begun = Instant::now();
+    let checked = loop {
+        match store.check().await {
+            Err(StoreError::Unavailable(_)) if begun.elapsed() < STORE_PATIENCE => tokio::time::sleep(STORE_RETRY).await,
+            checked => break checked,
+        }
+    };
+    let kind = store.kind().as_str();
+    store.close().await;
+    match checked {
+        Ok(()) => Ok(format!("the {kind} store answers and has every index")),
+        Err(error) => Err(format!("the {kind} store does not answer; is the server of MONGODB_URI up and reachable? {}", causes(&error))),
+    }
+}
+
+async fn check_mail(settings: &Settings) -> Result<String, String> {
+    let base_url = settings.public_base_url.as_deref().unwrap_or(startup::LOCAL_URL);
+    let transport = Transport::open(&settings.mail.transport, base_url).map_err(|error| error.to_string())?;
+    if !transport.is_available() {
+        return Ok("none is sent: addresses are not verified and lost passwords not replaced; set MAIL_URL to change that".to_owned());
+    }
+    match transport.check().await {
+        Ok(()) => Ok(format!("can be sent by {}", transport.name())),
+        Err(error) => Err(format!("{error}; look at MAIL_URL")),
+    }
+}

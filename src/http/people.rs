@@ -1,0 +1,59 @@
+//! Other people as the caller sees them.
+
+use serde::Serialize;
+
+use crate::domain::{Session, Timestamp};
+use crate::store::Person;
+
+/// Somebody else. Their address and their lists stay theirs; when they are there is for those whom they have added.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicUser {
+    id: String,
+    username: String,
+    #[serde(rename = "online_status")]
+    online_status: &'static str,
+    last_seen: Option<Timestamp>,
+}
+
+impl PublicUser {
+    /// The person at a moment.
+    #[must_use]
+    pub fn new(person: &Person, now: Timestamp) -> Self {
+        let is_active = person.last_active.is_some_and(|at| now < at.plus_millis(Session::ONLINE_MILLIS));
+        Self {
+            id: person.id.to_string(),
+            username: person.username.as_str().to_owned(),
+            online_status: if is_active && person.has_added_caller { "online" } else { "offline" },
+            last_seen: person.last_seen.filter(|_| person.has_added_caller),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{UserId, Username};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn seen(idle_millis: i64, has_added_caller: bool) -> (&'static str, Option<Timestamp>) {
+        let active_at = NOW.plus_millis(-idle_millis);
+        let username = Username::parse("ann").expect("a name");
+        let person =
+            Person { id: UserId::generate(), username, has_added_caller, last_active: Some(active_at), last_seen: Some(active_at) };
+        let user = PublicUser::new(&person, NOW);
+        (user.online_status, user.last_seen)
+    }
+
+    #[test]
+    fn a_person_is_online_for_two_minutes_after_the_last_use() {
+        assert_eq!(seen(119_999, true), ("online", Some(NOW.plus_millis(-119_999))));
+        assert_eq!(seen(120_000, true), ("offline", Some(NOW.plus_millis(-120_000))));
+    }
+
+    #[test]
+    fn who_was_not_added_learns_nothing() {
+        assert_eq!(seen(0, false), ("offline", None));
+    }
+}

@@ -1,0 +1,177 @@
+//! Sends one mail after the other, and decides what becomes of those that do not leave.
+
+use std::sync::Arc;
+
+use tokio::time::{Duration, sleep};
+
+use super::mailer::Mailer;
+use super::pause::{Moment, Pause, mail_delay};
+use super::transport::{Connection, Failure, Transport};
+use super::writer::{Draft, Writer};
+use crate::domain::{Clock, Timestamp};
+use crate::logging::causes;
+use crate::store::{DueMail, Store, StoreError};
+
+/// How long a taken mail is not given to anybody else: longer than the store and the mail server may take together.
+const LEASE_MILLIS: i64 = 2 * Timestamp::MINUTE_MILLIS;
+/// How old a mail may become.
+const MAX_AGE_MILLIS: i64 = Timestamp::DAY_MILLIS;
+/// How long the store is told again and again that a mail was sent, well within the lease, and how often.
+const FINISH_MILLIS: i64 = Timestamp::MINUTE_MILLIS;
+const FINISH_AGAIN: Duration = Duration::from_secs(1);
+
+/// What all who send in this process share.
+pub(super) struct Sender {
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    pub transport: Transport,
+    pub writer: Writer,
+    pub mailer: Mailer,
+    pub pause: Pause,
+}
+
+/// Why no mail leaves at present.
+pub(super) struct Trouble(pub String);
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self(causes(&error))
+    }
+}
+
+impl Sender {
+    /// Takes the mail that is due for longest and deals with it; `false` when none is due. A connection is opened when it
+    /// is needed, and kept for the next mail.
+    pub(super) async fn send_next(&self, connection: &mut Option<Connection>) -> Result<bool, Trouble> {
+        let now = self.clock.now();
+        let Some(mail) = self.store.take_due_mail(now, now.plus_millis(LEASE_MILLIS)).await? else { return Ok(false) };
+        if !self.pause.is_in_doubt() {
+            // There may be more: somebody else looks too.
+            self.mailer.notify();
+        }
+        if now.as_millis() - mail.ordered_at.as_millis() > MAX_AGE_MILLIS {
+            log_dropped(&mail, "it has waited for more than a day");
+            self.finish(&mail).await?;
+        } else {
+            self.send(&mail, connection).await?;
+        }
+        Ok(true)
+    }
+
+    async fn send(&self, mail: &DueMail, connection: &mut Option<Connection>) -> Result<(), Trouble> {
+        // Connected before anything is written: a token puts the one out that an earlier mail has brought.
+        let open = match connection {
+            Some(open) => open,
+            None => connection.insert(self.connect(mail).await?),
+        };
+        let Some(draft) = self.writer.write(mail).await? else { return self.finish(mail).await };
+        match open.send(&draft.letter).await {
+            Ok(()) => {
+                log::info!(event = "mail_sent", kind = mail.kind.as_str(), user = mail.user.to_string().as_str(); "sent a mail");
+                self.note_answer();
+                self.finish(mail).await
+            }
+            Err(failure) => {
+                *connection = None;
+                self.settle(mail, &draft, failure).await
+            }
+        }
+    }
+
+    async fn connect(&self, mail: &DueMail) -> Result<Connection, Trouble> {
+        match self.transport.connect().await {
+            Ok(connection) => Ok(connection),
+            Err(reason) => {
+                self.put_back(mail).await?;
+                Err(Trouble(reason))
+            }
+        }
+    }
+
+    /// Decides about a mail that did not leave.
+    async fn settle(&self, mail: &DueMail, draft: &Draft, failure: Failure) -> Result<(), Trouble> {
+        if let (Some(ticket), false) = (&draft.ticket, matches!(failure, Failure::Refused(_))) {
+            self.store.give_back(ticket, None).await?;
+        }
+        match failure {
+            Failure::Refused(reason) => {
+                log_dropped(mail, &reason);
+                self.note_answer();
+                self.finish(mail).await
+            }
+            Failure::Deferred(reason) => {
+                self.put_off(mail, &reason).await?;
+                self.note_answer();
+                Ok(())
+            }
+            Failure::Interrupted(reason) => {
+                self.put_off(mail, &reason).await?;
+                Err(Trouble(reason))
+            }
+            Failure::Unavailable(reason) => {
+                self.put_back(mail).await?;
+                Err(Trouble(reason))
+            }
+        }
+    }
+
+    /// Has a mail wait, which is not to hold others up.
+    async fn put_off(&self, mail: &DueMail, reason: &str) -> Result<(), StoreError> {
+        let delay = mail_delay(mail.attempts);
+        log::info!(
+            event = "mail_put_off", kind = mail.kind.as_str(), user = mail.user.to_string().as_str(), attempts = mail.attempts + 1;
+            "a mail is tried again in {} s: {reason}", delay / 1_000
+        );
+        self.store.postpone_mail(mail, self.clock.now().plus_millis(delay)).await
+    }
+
+    /// Gives a mail back its place before all that were ordered later: the trouble is not its own.
+    async fn put_back(&self, mail: &DueMail) -> Result<(), StoreError> {
+        self.store.postpone_mail(mail, mail.ordered_at).await
+    }
+
+    /// Removes a mail. A store that is away for a moment is told again, lest the mail be sent twice.
+    async fn finish(&self, mail: &DueMail) -> Result<(), Trouble> {
+        let end = Moment::after(FINISH_MILLIS, &self.clock);
+        while let Err(error) = self.store.finish_mail(mail).await {
+            if end.has_come(&self.clock) {
+                return Err(error.into());
+            }
+            sleep(FINISH_AGAIN).await;
+        }
+        self.mailer.finished();
+        Ok(())
+    }
+
+    /// Notes that the mail server answers, after it did not perhaps.
+    fn note_answer(&self) {
+        if self.pause.clear() {
+            log::info!(event = "mail_leaves"; "mail leaves again");
+            self.mailer.notify();
+        }
+    }
+
+    /// Has all who send wait.
+    pub(super) fn note_trouble(&self, trouble: &Trouble) {
+        let failures = self.pause.begin(&self.clock);
+        // In a long outage the first lines tell what matters.
+        if failures.is_power_of_two() {
+            log::warn!(event = "mail_waits", failures = failures; "no mail leaves at present, it waits: {}", trouble.0);
+        }
+    }
+
+    /// Counts what waits; another time if the store cannot tell.
+    pub(super) async fn count(&self) {
+        let before = self.mailer.waiting();
+        if let Ok(counted) = self.store.count_mail().await {
+            self.mailer.correct(before, counted);
+        }
+    }
+}
+
+pub(super) fn log_dropped(mail: &DueMail, reason: &str) {
+    log::warn!(
+        event = "mail_dropped", kind = mail.kind.as_str(), user = mail.user.to_string().as_str();
+        "a mail will never leave: {reason}"
+    );
+}

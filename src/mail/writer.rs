@@ -1,0 +1,94 @@
+//! Writes the letter for a due mail, and puts its token out first: a token that got lost with a mail is replaced by the
+//! next attempt's, and a store never holds one that could be used.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use super::letters::{Letter, Letters};
+use super::sender::Trouble;
+use super::topic::Topic;
+use crate::domain::{Clock, Email, EmailKey, MailPurpose, MailToken, Timestamp};
+use crate::store::{DueMail, NewMailToken, Quota, Store, ThrottleKey, Ticket};
+
+/// How often an address is told that somebody has registered with it once more.
+const NOTES: Quota = Quota { count: 1, window_millis: Timestamp::DAY_MILLIS };
+/// Keeps the counters of these notes apart from all others.
+const NOTES_LABEL: &[u8] = b"mail/already-registered\0";
+
+/// Writes letters from what the store knows.
+pub(super) struct Writer {
+    pub letters: Letters,
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+}
+
+/// A letter that has not left.
+pub(super) struct Draft {
+    pub letter: Letter,
+    /// What has been counted for it, to be given back if it does not leave.
+    pub ticket: Option<Ticket>,
+}
+
+impl Writer {
+    /// The letter for a mail, to be sent at once; `None` when there is nothing to say any more.
+    pub(super) async fn write(&self, mail: &DueMail) -> Result<Option<Draft>, Trouble> {
+        if mail.is_pending
+            && let Some(owned) = self.owned_address(&mail.address.key()).await?
+        {
+            return self.write_note(mail, &owned).await;
+        }
+        let token = match mail.kind.purpose() {
+            None => None,
+            Some(purpose) => match self.put_token(mail, purpose).await? {
+                Some(token) => Some(token),
+                None => return Ok(None),
+            },
+        };
+        Ok(self.letter(Topic::Ordered(mail.kind), mail, &mail.address, token.as_ref()).map(|letter| Draft { letter, ticket: None }))
+    }
+
+    /// The address of an account, as its owner wrote it, if there is one with it.
+    async fn owned_address(&self, address: &EmailKey) -> Result<Option<Email>, Trouble> {
+        if self.store.find_credentials(address).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(self.store.find_reset_address(address, self.clock.now()).await?.map(|(_owner, address)| address))
+    }
+
+    /// A registration with the address of an account: its owner is told, and the registration never becomes anything.
+    async fn write_note(&self, mail: &DueMail, owned: &Email) -> Result<Option<Draft>, Trouble> {
+        let taking = self.store.take(&note_key(&owned.key()), NOTES, self.clock.now()).await?;
+        let Ok(ticket) = taking.outcome else { return Ok(None) };
+        Ok(self.letter(Topic::AlreadyRegistered, mail, owned, None).map(|letter| Draft { letter, ticket: Some(ticket) }))
+    }
+
+    /// A token for the mail, which the store knows by its hash; `None` when the account is gone or has another address.
+    async fn put_token(&self, mail: &DueMail, purpose: MailPurpose) -> Result<Option<MailToken>, Trouble> {
+        let token = MailToken::generate().map_err(|error| Trouble(format!("there are no random bytes: {error}")))?;
+        let expires_at = self.clock.now().plus_millis(purpose.lifetime_millis());
+        let put = NewMailToken { purpose, hash: token.hash(), address: mail.address.clone(), expires_at };
+        Ok(self.store.put_mail_token(mail.user, &put).await?.then_some(token))
+    }
+
+    fn letter(&self, topic: Topic, mail: &DueMail, to: &Email, token: Option<&MailToken>) -> Option<Letter> {
+        let written = self.letters.write(topic, &mail.username, to, token, self.clock.now());
+        written.inspect_err(|error| super::sender::log_dropped(mail, &error.to_string())).ok()
+    }
+}
+
+fn note_key(address: &EmailKey) -> ThrottleKey {
+    ThrottleKey(Sha256::new().chain_update(NOTES_LABEL).chain_update(address.as_str()).finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_counted_by_address_whatever_its_spelling() {
+        let key = |text: &str| note_key(&Email::parse(text).expect("an address").key());
+        assert_eq!(key("Ann@Example.com"), key("ann@example.com"));
+        assert_ne!(key("ann@example.com"), key("bob@example.com"));
+    }
+}

@@ -1,0 +1,35 @@
+//! `DELETE /api/users/profile`: the end of an account, for whoever has a session and knows the password.
+
+use actix_web::web;
+use serde::Deserialize;
+
+use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody};
+use crate::identity::{Actor, Audit, Bearer, Confirmation};
+use crate::store::Store;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteAccountBody {
+    password: Option<String>,
+}
+
+impl RequestBody for DeleteAccountBody {}
+
+pub(super) async fn delete_account(
+    bearer: Bearer,
+    store: web::Data<dyn Store>,
+    confirmation: Confirmation,
+    audit: Audit,
+    Json(body): Json<DeleteAccountBody>,
+) -> Result<web::Json<Message>, ApiError> {
+    let mut fields = Fields::new();
+    let password = fields.required("password", body.password, Ok::<_, String>);
+    let password = fields.finish_with(|| password)?;
+    let own = confirmation.confirm(&bearer, &password).await?;
+    if !store.delete_account(bearer.user(), &own.password_hash, bearer.now()).await? {
+        // The password was changed while it was checked.
+        return Err(ErrorCode::WrongPassword.into());
+    }
+    audit.note("account_deleted", &Actor::User(bearer.user()));
+    Ok(Message::new("Account deleted successfully"))
+}

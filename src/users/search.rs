@@ -1,0 +1,75 @@
+//! `GET /api/users/search`: people by the beginning of their names or by their ids, never by address.
+
+use actix_web::{HttpRequest, web};
+use serde::Serialize;
+
+use crate::domain::{UserId, UsernamePrefix};
+use crate::http::{ApiError, ErrorCode, Fields, PublicUser, Query};
+use crate::identity::Bearer;
+use crate::store::Store;
+
+const MAX_FOUND: usize = 20;
+const MAX_IDS: usize = 100;
+
+enum Wanted {
+    Named(UsernamePrefix),
+    These(Vec<UserId>),
+}
+
+#[derive(Serialize)]
+pub(super) struct FoundUsers {
+    users: Vec<PublicUser>,
+}
+
+/// Whoever has blocked the caller is missing, as if they did not exist.
+pub(super) async fn search_users(
+    request: HttpRequest,
+    bearer: Bearer,
+    store: web::Data<dyn Store>,
+) -> Result<web::Json<FoundUsers>, ApiError> {
+    let wanted = check(request.query_string())?;
+    let (caller, now) = (bearer.user(), bearer.now());
+    let people = async {
+        match &wanted {
+            Wanted::Named(prefix) => store.search_people(caller, prefix, MAX_FOUND, now).await,
+            Wanted::These(ids) => store.find_people(caller, ids, now).await,
+        }
+    };
+    let (found, people) = futures_util::try_join!(store.find_session(bearer.session_key()), people)?;
+    bearer.admit(found)?;
+    Ok(web::Json(FoundUsers { users: people.iter().map(|person| PublicUser::new(person, now)).collect() }))
+}
+
+fn check(query: &str) -> Result<Wanted, ApiError> {
+    let mut query = Query::parse(query, &["username", "ids"])?;
+    let mut fields = Fields::new();
+    let wanted = match (query.take("username"), query.take("ids")) {
+        (Some(text), None) => fields.optional("username", Some(text), |text| UsernamePrefix::parse(&text)).map(Wanted::Named),
+        (None, Some(text)) => fields.optional("ids", Some(text), |text| parse_ids(&text)).map(Wanted::These),
+        _ => {
+            fields.wrong("username", "exactly one of username and ids is required");
+            None
+        }
+    };
+    fields.finish()?;
+    wanted.ok_or_else(|| ErrorCode::InvalidQuery.into())
+}
+
+fn parse_ids(text: &str) -> Result<Vec<UserId>, String> {
+    let ids: Option<Vec<UserId>> = text.split(',').map(UserId::parse).collect();
+    ids.filter(|ids| ids.len() <= MAX_IDS).ok_or_else(|| format!("must be up to {MAX_IDS} ids of users, separated by commas"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_all_or_none() {
+        let id = UserId::generate();
+        assert_eq!(parse_ids(&format!("{id},{id}")), Ok(vec![id, id]));
+        for bad in [String::new(), format!("{id},"), format!(" {id}"), format!("{id};{id}"), vec![id.to_string(); 101].join(",")] {
+            assert!(parse_ids(&bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `GET /api/users/export`: everything that is kept of somebody.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::client::{Person, names, text};
+use crate::context::Context;
+use crate::tests;
+
+tests!(Context:
+    an_export_holds_everything_that_is_kept,
+    messages_go_on_over_pages,
+    an_export_holds_no_secret_and_nothing_of_others,
+    a_cursor_that_is_none_is_refused,
+);
+
+const ROUTE: &str = "/api/users/export";
+
+/// The lines of a page, and the cursor to the next.
+async fn page(person: &Person, query: &str) -> (Vec<Value>, Option<String>) {
+    let answer = person.get(&format!("{ROUTE}{query}")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/x-ndjson"), "{answer:?}");
+    let next = Some(answer.header("x-next-cursor").to_owned()).filter(|cursor| !cursor.is_empty());
+    let body = String::from_utf8(answer.body).expect("UTF-8");
+    assert!(body.is_empty() || body.ends_with('\n'), "{body}");
+    (body.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect(), next)
+}
+
+fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["type"] == kind).collect()
+}
+
+async fn an_export_holds_everything_that_is_kept(context: Arc<Context>) {
+    let ((ann, bob), cid) = futures_util::join!(context.pair(), context.person());
+    ann.befriend(&bob).await.ok();
+    ann.post("/api/users/blocks", &json!({ "userId": cid.id })).await.ok();
+    ann.send(&bob, "hello").await.ok();
+    bob.send(&ann, "hello back").await.ok();
+    let (lines, next) = page(&ann, "").await;
+    assert_eq!(next, None);
+    let kinds: Vec<_> = lines.iter().map(|line| text(&line["type"])).collect();
+    assert_eq!(kinds, ["account", "session", "friend", "block", "message", "message"]);
+    let account = &lines[0];
+    assert_eq!((&account["id"], &account["email"], &account["username"]), (&json!(ann.id), &json!(ann.email), &json!(ann.username)));
+    assert_eq!(
+        names(account),
+        ["createdAt", "email", "id", "isEmailVerified", "lastSeen", "last_login", "messagesFrom", "type", "username"]
+    );
+    assert_eq!(lines[2]["userId"], bob.id.as_str());
+    assert_eq!(lines[3]["userId"], cid.id.as_str());
+    assert_eq!((&lines[4]["content"], &lines[5]["content"]), (&json!("hello back"), &json!("hello")), "newest first");
+}
+
+async fn messages_go_on_over_pages(context: Arc<Context>) {
+    let (ann, bob) = context.pair().await;
+    let texts: Vec<_> = (0..205).map(|number| format!("message {number}")).collect();
+    for text in &texts {
+        ann.send(&bob, text).await.ok();
+    }
+    let (mut lines, mut next) = page(&ann, "").await;
+    let mut pages = 1;
+    while let Some(cursor) = next {
+        let (more, after) = page(&ann, &format!("?cursor={cursor}")).await;
+        assert!(more.iter().all(|line| line["type"] == "message"), "what comes first is not repeated");
+        lines.extend(more);
+        (next, pages) = (after, pages + 1);
+    }
+    let exported: Vec<_> = of_type(&lines, "message").into_iter().map(|line| text(&line["content"])).collect();
+    assert_eq!((pages, exported.len()), (3, 205));
+    assert_eq!(exported.into_iter().collect::<BTreeSet<_>>(), texts.into_iter().collect());
+}
+
+async fn an_export_holds_no_secret_and_nothing_of_others(context: Arc<Context>) {
+    let (ann, bob) = context.pair().await;
+    bob.befriend(&ann).await.ok();
+    bob.send(&ann, "for ann").await.ok();
+    context.person().await.send(&bob, "for bob alone").await.ok();
+    let whole = format!("{:?}", page(&ann, "").await.0);
+    let secret = text(&crate::token_rules::part(&ann.token, 1)["sid"]);
+    for absent in [&secret, "argon2", "for bob alone", &bob.email, &bob.username] {
+        assert!(!whole.contains(absent), "{absent}: {whole}");
+    }
+}
+
+async fn a_cursor_that_is_none_is_refused(context: Arc<Context>) {
+    let ann = context.person().await;
+    for bad in ["x", "AAAA", &"A".repeat(200)] {
+        ann.get(&format!("{ROUTE}?cursor={bad}")).await.fails_in(&["cursor"]);
+    }
+    ann.get(&format!("{ROUTE}?before=x")).await.fails(400, "invalid_query");
+}

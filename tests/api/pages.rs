@@ -1,0 +1,67 @@
+//! The pages that links in mails open, in a real browser.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::client::PASSWORD;
+use crate::context::Context;
+use crate::support::browser::Browser;
+use crate::tests;
+
+tests!(Context:
+    a_button_verifies_an_address,
+    a_form_sets_a_new_password,
+    a_link_that_is_incomplete_is_told,
+);
+
+const STATUS: &str = "[role=status]";
+const BUTTON: &str = "button";
+const FIELD: &str = "input[name=newPassword]";
+
+async fn a_button_verifies_an_address(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let ann = context.person().await;
+    let token = context.mail_to(&ann.email, "Confirm your", 1).await.remove(0).token().expect("a link");
+    let link = format!("{}/api/auth/email#token={token}", context.url());
+    browser.open(&link).await;
+    assert!(!browser.url().await.contains(&token), "nobody reads the token off the address bar");
+    assert_eq!(ann.profile().await["isEmailVerified"], false, "opening the page is not pressing its button");
+    browser.press(BUTTON).await;
+    browser.wait_for_text(STATUS, "Email verified").await;
+    assert_eq!(ann.profile().await["isEmailVerified"], true);
+    assert!(!browser.shows(BUTTON).await, "there is nothing left to press");
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.open(&link).await;
+    browser.press(BUTTON).await;
+    browser.wait_for_text(STATUS, "ask for a new mail").await;
+}
+
+async fn a_form_sets_a_new_password(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let ann = context.person().await;
+    context.anonymous().post("/api/auth/password-reset", &json!({ "email": ann.email })).await.expect(202.try_into().expect("a status"));
+    let token = context.mail_to(&ann.email, "new password", 1).await.remove(0).token().expect("a link");
+    // As some mail programs rewrite links.
+    browser.open(&format!("{}/api/auth/password-reset?token={token}", context.url())).await;
+    assert!(!browser.url().await.contains(&token));
+    for (password, told) in
+        [("short", "at least 8 characters"), ("password123!", "easy to guess"), ("maple-anchor-violin", "reset successfully")]
+    {
+        browser.type_into(FIELD, password).await;
+        browser.press(BUTTON).await;
+        browser.wait_for_text(STATUS, told).await;
+    }
+    context.anonymous().log_in(&ann.email, PASSWORD).await.fails(401, "invalid_credentials");
+    context.anonymous().log_in(&ann.email, "maple-anchor-violin").await.ok();
+}
+
+async fn a_link_that_is_incomplete_is_told(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    for path in ["/api/auth/email", "/api/auth/password-reset"] {
+        browser.open(&format!("{}{path}", context.url())).await;
+        browser.wait_for_text(STATUS, "incomplete").await;
+        assert!(!browser.shows(BUTTON).await);
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+    }
+}

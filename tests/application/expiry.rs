@@ -1,0 +1,135 @@
+//! What ends with time: links in mails, held names, registrations nobody confirmed, presence.
+
+use std::sync::Arc;
+
+use chat_functions::auth::RegistrationPolicy;
+use chat_functions::domain::Timestamp;
+use serde_json::{Value, json};
+
+use crate::client::{PASSWORD, Person, new_name};
+use crate::{Context, tests};
+
+tests!(Context:
+    the_link_of_a_registration_is_good_for_a_day,
+    the_link_to_a_new_address_is_good_for_an_hour,
+    the_link_to_a_new_password_is_good_for_half_an_hour,
+    an_old_address_may_ask_for_a_new_password_for_a_day,
+    the_name_of_a_deleted_account_is_held_for_90_days,
+    a_registration_that_nobody_confirms_vanishes_after_a_week,
+    a_friend_is_online_for_two_minutes,
+);
+
+const MINUTE: i64 = Timestamp::MINUTE_MILLIS;
+const DAY: i64 = Timestamp::DAY_MILLIS;
+const NEW: &str = "maple-anchor-violin";
+/// Longer than a mail takes from its order to its arrival.
+const SECOND_OR_SO: i64 = 30_000;
+
+async fn verify(context: &Context, token: &str) -> u16 {
+    context.client.put("/api/auth/email", &json!({ "token": token })).await.status.as_u16()
+}
+
+async fn reset(context: &Context, token: &str) -> u16 {
+    context.client.put("/api/auth/password-reset", &json!({ "token": token, "newPassword": NEW })).await.status.as_u16()
+}
+
+async fn ask_for_reset(context: &Context, email: &str) {
+    context.client.post("/api/auth/password-reset", &json!({ "email": email })).await.expect(202.try_into().expect("a status"));
+}
+
+async fn the_link_of_a_registration_is_good_for_a_day(context: Arc<Context>) {
+    for (later, status) in [(DAY - SECOND_OR_SO, 200), (DAY, 422)] {
+        let context = context.fresh().await;
+        let ann = Person::register(&context.client).await;
+        let token = context.mail_to(&ann.email, "Confirm your").await.token().expect("a link");
+        context.clock.advance_millis(later);
+        assert_eq!(verify(&context, &token).await, status);
+        context.clear().await;
+    }
+}
+
+async fn the_link_to_a_new_address_is_good_for_an_hour(context: Arc<Context>) {
+    for (later, status) in [(60 * MINUTE - SECOND_OR_SO, 200), (60 * MINUTE, 422)] {
+        let context = context.fresh().await;
+        let ann = Person::register(&context.client).await;
+        let address = format!("{}@example.com", new_name());
+        ann.put("/api/users/profile", &json!({ "email": address })).await.ok();
+        let token = context.mail_to(&address, "Confirm your").await.token().expect("a link");
+        context.clock.advance_millis(later);
+        assert_eq!(verify(&context, &token).await, status);
+        context.clear().await;
+    }
+}
+
+async fn the_link_to_a_new_password_is_good_for_half_an_hour(context: Arc<Context>) {
+    for (later, status) in [(30 * MINUTE - SECOND_OR_SO, 200), (30 * MINUTE, 422)] {
+        let context = context.fresh().await;
+        let ann = Person::register(&context.client).await;
+        ask_for_reset(&context, &ann.email).await;
+        let token = context.mail_to(&ann.email, "new password").await.token().expect("a link");
+        context.clock.advance_millis(later);
+        assert_eq!(reset(&context, &token).await, status);
+        context.clear().await;
+    }
+}
+
+async fn an_old_address_may_ask_for_a_new_password_for_a_day(context: Arc<Context>) {
+    let context = context.fresh().await;
+    let (ann, bob) = (Person::register(&context.client).await, Person::register(&context.client).await);
+    for person in [&ann, &bob] {
+        person.put("/api/users/profile", &json!({ "email": format!("{}@example.com", new_name()) })).await.ok();
+    }
+    context.clock.advance_millis(DAY - SECOND_OR_SO);
+    ask_for_reset(&context, &ann.email).await;
+    let token = context.mail_to(&ann.email, "new password").await.token().expect("a link");
+    assert_eq!(reset(&context, &token).await, 200);
+    context.clock.advance_millis(SECOND_OR_SO);
+    ask_for_reset(&context, &bob.email).await;
+    // What is ordered after it arrives after it.
+    ask_for_reset(&context, &ann.email).await;
+    context.mails_to(&ann.email, "new password", 2).await;
+    assert_eq!(context.mails_to(&bob.email, "new password", 0).await.len(), 0);
+    context.clear().await;
+}
+
+async fn the_name_of_a_deleted_account_is_held_for_90_days(context: Arc<Context>) {
+    let context = context.fresh().await;
+    let ann = Person::register(&context.client).await;
+    ann.delete("/api/users/profile", &json!({ "password": PASSWORD })).await.ok();
+    let register = async || context.client.register(&ann.username, &format!("{}@example.com", new_name()), PASSWORD).await;
+    context.clock.advance_millis(90 * DAY - SECOND_OR_SO);
+    register().await.fails(409, "username_taken");
+    context.clock.advance_millis(SECOND_OR_SO);
+    let body = register().await.expect(201.try_into().expect("a status"));
+    assert_ne!(body["user"]["id"], ann.id.as_str());
+    context.clear().await;
+}
+
+async fn a_registration_that_nobody_confirms_vanishes_after_a_week(context: Arc<Context>) {
+    let context = context.fresh_with(RegistrationPolicy::Verified).await;
+    let name = new_name();
+    let register = async || context.client.register(&name, &format!("{}@example.com", new_name()), PASSWORD).await;
+    register().await.expect(202.try_into().expect("a status"));
+    context.clock.advance_millis(7 * DAY - SECOND_OR_SO);
+    register().await.fails(409, "username_taken");
+    context.clock.advance_millis(SECOND_OR_SO);
+    register().await.expect(202.try_into().expect("a status"));
+    context.clear().await;
+}
+
+async fn a_friend_is_online_for_two_minutes(context: Arc<Context>) {
+    let context = context.fresh().await;
+    let (ann, bob) = (Person::register(&context.client).await, Person::register(&context.client).await);
+    ann.post("/api/users/friends", &json!({ "friendId": bob.id })).await.ok();
+    bob.post("/api/users/friends", &json!({ "friendId": ann.id })).await.ok();
+    let status = async || -> Value { ann.get("/api/users/friends").await.ok()["friends"][0]["online_status"].clone() };
+    assert_eq!(status().await, "online");
+    context.clock.advance_millis(2 * MINUTE);
+    assert_eq!(status().await, "offline");
+    bob.profile().await;
+    let begun = std::time::Instant::now();
+    while status().await != "online" {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "a use is noted behind its answer");
+    }
+    context.clear().await;
+}

@@ -1,0 +1,216 @@
+//! From the order to the letter, and what becomes of mail that does not leave.
+
+use std::sync::Arc;
+
+use chat_functions::domain::{Email, MailKind, MailPurpose, MailToken};
+use chat_functions::store::{AddressMail, ProfileChange, ProfileUpdate};
+
+use crate::setup::{BASE_URL, DAY, MINUTE, SENDER, Setup};
+use crate::support::smtp::{PATIENCE, ReceivedMail};
+use crate::{Context, log, tests};
+
+tests!(Context:
+    an_account_gets_the_link_that_verifies_its_address,
+    a_registration_gets_the_link_that_makes_it_an_account,
+    each_kind_of_mail_arrives,
+    a_link_is_good_for_as_long_as_its_letter_says,
+    the_owner_of_a_taken_address_is_told_once_a_day,
+    a_recipient_that_is_refused_holds_up_nobody,
+    a_recipient_that_is_put_off_is_tried_again,
+    a_note_that_did_not_leave_is_tried_again,
+    mail_that_has_lost_its_reason_is_not_sent,
+    mail_older_than_a_day_is_not_sent,
+    mail_that_another_process_ordered_is_found,
+);
+
+fn token(mail: &ReceivedMail) -> MailToken {
+    MailToken::parse(&mail.token().expect("a token")).expect("a token in its one spelling")
+}
+
+async fn mail_to(setup: &Setup, address: &Email) -> ReceivedMail {
+    setup.server.wait_for(|mail| mail.is_to(address.as_str()), PATIENCE).await
+}
+
+async fn an_account_gets_the_link_that_verifies_its_address(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let (mailer, worker) = setup.start();
+    let user = setup.account(|email| mailer.order(MailKind::Verification, email, setup.clock.now())).await;
+    mailer.notify();
+    let mail = mail_to(&setup, &user.email).await;
+    assert_eq!((mail.header("From").as_str(), mail.from.as_str()), (format!("Chat <{SENDER}>").as_str(), SENDER));
+    assert_eq!(mail.header("To"), user.email.as_str());
+    assert_eq!(mail.header("Auto-Submitted"), "auto-generated");
+    assert!(mail.header("Message-ID").ends_with("@chat.example.com>"));
+    assert_eq!(mail.subject(), "Confirm your address for chat.example.com");
+    let token = token(&mail);
+    let link = format!("{BASE_URL}/api/auth/email#token={}", token.expose());
+    assert!(mail.text().contains(&format!("Hello {},", user.username.as_str())) && mail.text().contains(&link), "{}", mail.text());
+    assert!(mail.html().contains(&format!("href=\"{link}\"")), "{}", mail.html());
+    assert_eq!(setup.store.verify_email(&token.hash(), setup.clock.now()).await.expect("an answer"), Some(user.id));
+    setup.wait_until_empty().await;
+    worker.stop().await;
+    assert_eq!(setup.server.mails().len(), 1);
+    setup.tear_down().await;
+}
+
+async fn a_registration_gets_the_link_that_makes_it_an_account(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let (_mailer, worker) = setup.start();
+    let address = Email::parse("free@mail.example.org").expect("an address");
+    let id = setup.registration(&address).await;
+    let token = token(&mail_to(&setup, &address).await);
+    assert_eq!(setup.store.verify_email(&token.hash(), setup.clock.now()).await.expect("an answer"), Some(id));
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn each_kind_of_mail_arrives(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let (_mailer, worker) = setup.start();
+    let kinds = [
+        (MailKind::NewAddress, "Confirm your new address for chat.example.com", true),
+        (MailKind::AddressChanged, "Your address at chat.example.com was changed", false),
+        (MailKind::PasswordReset, "A new password for chat.example.com", true),
+        (MailKind::PasswordChanged, "Your password at chat.example.com was changed", false),
+    ];
+    for (kind, subject, has_token) in kinds {
+        let user = setup.account(|_email| None).await;
+        setup.order(&user, kind).await;
+        let mail = mail_to(&setup, &user.email).await;
+        assert_eq!((mail.subject().as_str(), mail.token().is_some()), (subject, has_token));
+    }
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn a_link_is_good_for_as_long_as_its_letter_says(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let (_mailer, worker) = setup.start();
+    for purpose in MailPurpose::ALL {
+        let user = setup.account(|_email| None).await;
+        let kind = MailKind::parse(purpose.as_str()).expect("the kind of that purpose");
+        let before = setup.clock.now();
+        setup.order(&user, kind).await;
+        let hash = token(&mail_to(&setup, &user.email).await).hash();
+        let ends = [(before, true), (setup.clock.now().plus_millis(1), false)];
+        for (sent, is_good) in ends {
+            let at = sent.plus_millis(purpose.lifetime_millis() - 1);
+            let found = setup.store.find_mail_token(&hash, purpose, at).await.expect("an answer");
+            assert_eq!(found.map(|owner| owner.user), is_good.then_some(user.id), "{purpose:?}");
+        }
+    }
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn the_owner_of_a_taken_address_is_told_once_a_day(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let owner = setup.account(|_email| None).await;
+    let (_mailer, worker) = setup.start();
+    let louder = Email::parse(&owner.email.as_str().to_ascii_uppercase()).expect("an address");
+    for address in [&louder, &owner.email, &louder] {
+        setup.registration(address).await;
+        setup.wait_until_empty().await;
+        assert_eq!(setup.server.mails().len(), 1);
+    }
+    let note = mail_to(&setup, &owner.email).await;
+    assert_eq!((note.subject().as_str(), note.token()), ("You have an account at chat.example.com", None));
+    assert!(!note.text().contains("person"), "a name that a stranger chose: {}", note.text());
+    setup.clock.advance_millis(DAY);
+    setup.registration(&owner.email).await;
+    setup.wait_until_empty().await;
+    assert_eq!(setup.server.mails().len(), 2);
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn a_recipient_that_is_refused_holds_up_nobody(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let refused = setup.ordering_account().await;
+    setup.server.refuse(refused.email.as_str(), &format!("550 5.1.1 <{}> is nobody here", refused.email.as_str()));
+    let others = [setup.ordering_account().await, setup.ordering_account().await];
+    let (_mailer, worker) = setup.start();
+    for other in &others {
+        mail_to(&setup, &other.email).await;
+    }
+    setup.wait_until_empty().await;
+    setup.server.take(refused.email.as_str());
+    setup.pass(6 * MINUTE).await;
+    assert_eq!(setup.server.mails().len(), 2, "it is not tried again");
+    let told = format!("the mail server answered 550 5.1.1 event=mail_dropped kind=verification user={}", refused.id);
+    assert!(log::lines().iter().any(|line| line.ends_with(&told)), "{:?}", log::lines());
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn a_recipient_that_is_put_off_is_tried_again(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let slow = setup.ordering_account().await;
+    setup.server.refuse(slow.email.as_str(), &format!("450 4.2.0 <{}> sleeps", slow.email.as_str()));
+    let other = setup.ordering_account().await;
+    let (_mailer, worker) = setup.start();
+    mail_to(&setup, &other.email).await;
+    let refusals = || setup.server.commands().iter().filter(|command| command.verb == "RCPT").count() - setup.server.mails().len();
+    for attempt in 2..=4 {
+        setup.pass_until(|| refusals() >= attempt).await;
+    }
+    setup.server.take(slow.email.as_str());
+    setup.pass_until(|| setup.server.mails().len() >= 2).await;
+    assert!(mail_to(&setup, &slow.email).await.token().is_some());
+    setup.wait_until_empty().await;
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn a_note_that_did_not_leave_is_tried_again(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let owner = setup.account(|_email| None).await;
+    setup.server.refuse(owner.email.as_str(), "450 4.2.0 come again");
+    setup.registration(&owner.email).await;
+    let (_mailer, worker) = setup.start();
+    setup.server.wait_for_command("RCPT", 0).await;
+    setup.server.take(owner.email.as_str());
+    setup.pass_until(|| setup.server.mails().len() == 1).await;
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn mail_that_has_lost_its_reason_is_not_sent(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let user = setup.ordering_account().await;
+    let address = Email::parse("elsewhere@mail.example.org").expect("an address");
+    let change = ProfileChange { email: Some(address), ..ProfileChange::default() };
+    let changed = setup.store.update_profile(user.id, &change, setup.clock.now(), AddressMail::None).await.expect("an answer");
+    assert!(matches!(changed, ProfileUpdate::Updated(_)));
+    let (_mailer, worker) = setup.start();
+    setup.wait_until_empty().await;
+    worker.stop().await;
+    assert!(setup.server.mails().is_empty());
+    setup.tear_down().await;
+}
+
+async fn mail_older_than_a_day_is_not_sent(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let _late = setup.ordering_account().await;
+    setup.clock.advance_millis(DAY + 1);
+    let in_time = setup.ordering_account().await;
+    let (_mailer, worker) = setup.start();
+    mail_to(&setup, &in_time.email).await;
+    setup.wait_until_empty().await;
+    worker.stop().await;
+    assert_eq!(setup.server.mails().len(), 1);
+    setup.tear_down().await;
+}
+
+async fn mail_that_another_process_ordered_is_found(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let (_mailer, worker) = setup.start_with(&setup.setting().transport, &setup.other);
+    let first = setup.ordering_account().await;
+    mail_to(&setup, &first.email).await;
+    setup.wait_until_empty().await;
+    let second = setup.ordering_account().await;
+    // Nobody tells the worker.
+    setup.pass_until(|| setup.server.mails().iter().any(|mail| mail.is_to(second.email.as_str()))).await;
+    worker.stop().await;
+    setup.tear_down().await;
+}

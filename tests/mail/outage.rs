@@ -1,0 +1,189 @@
+//! Mail servers that are away, processes that die, and several that work at once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chat_functions::domain::{Email, MailKind, MailPurpose, MailToken};
+
+use crate::setup::{MINUTE, Setup};
+use crate::support::smtp::{Condition, SmtpServer};
+use crate::{Context, tests};
+
+tests!(Context:
+    mail_leaves_once_and_in_order_after_ten_minutes_without_a_server,
+    mail_leaves_though_process_and_server_were_away,
+    mail_that_a_dead_process_had_taken_leaves_after_its_lease,
+    two_processes_send_each_mail_once,
+    the_store_holds_no_token_that_could_be_used,
+    an_earlier_link_stays_good_while_the_server_is_away,
+    the_end_of_a_process_waits_for_mail_under_way,
+    a_full_outbox_takes_orders_again_when_there_is_room,
+);
+
+/// The addresses that mail was sent to, in order of arrival.
+fn recipients(server: &SmtpServer) -> Vec<String> {
+    server.mails().iter().flat_map(|mail| mail.recipients.clone()).collect()
+}
+
+async fn order_mails(setup: &Setup, count: usize) -> Vec<String> {
+    let mut addresses = Vec::new();
+    for _ in 0..count {
+        addresses.push(setup.ordering_account().await.email.as_str().to_owned());
+    }
+    addresses
+}
+
+async fn mail_leaves_once_and_in_order_after_ten_minutes_without_a_server(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    setup.server.set(Condition::HangsUp).await;
+    let (mailer, worker) = setup.start();
+    let addresses = order_mails(&setup, 20).await;
+    mailer.notify();
+    let back_at = setup.clock.now().plus_millis(10 * MINUTE);
+    while setup.clock.now() < back_at {
+        let before = setup.server.connections();
+        setup.pass_until(|| setup.server.connections() > before).await;
+    }
+    assert!(setup.server.connections() <= 40, "{} attempts", setup.server.connections());
+    assert_eq!(setup.waiting().await, 20);
+    setup.server.set(Condition::Up).await;
+    setup.pass_until(|| setup.server.mails().len() >= 20).await;
+    setup.wait_until_empty().await;
+    setup.pass(3 * MINUTE).await;
+    let arrived = recipients(&setup.server);
+    assert_eq!(arrived[0], addresses[0], "the first of all is tried first");
+    assert_eq!(sorted(&arrived), sorted(&addresses), "each once");
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+fn sorted(addresses: &[String]) -> Vec<String> {
+    let mut sorted = addresses.to_vec();
+    sorted.sort_unstable();
+    sorted
+}
+
+async fn mail_leaves_though_process_and_server_were_away(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    setup.server.set(Condition::Away).await;
+    let (_mailer, worker) = setup.start();
+    let addresses = order_mails(&setup, 5).await;
+    setup.pass(5 * MINUTE).await;
+    drop(worker);
+    let (_mailer, worker) = setup.start();
+    setup.pass(5 * MINUTE).await;
+    worker.stop().await;
+    setup.server.set(Condition::Up).await;
+    let (_mailer, worker) = setup.start();
+    setup.pass_until(|| setup.server.mails().len() >= 5).await;
+    setup.wait_until_empty().await;
+    assert_eq!(sorted(&recipients(&setup.server)), sorted(&addresses));
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn mail_that_a_dead_process_had_taken_leaves_after_its_lease(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    setup.server.set(Condition::Stalls).await;
+    let user = setup.ordering_account().await;
+    let (_mailer, worker) = setup.start();
+    setup.server.wait_for_command("DATA", 0).await;
+    drop(worker);
+    setup.server.wait_until_idle().await;
+    setup.server.set(Condition::Up).await;
+    let (mailer, worker) = setup.start_with(&setup.setting().transport, &setup.other);
+    // While the lease runs, other mail leaves and this one does not.
+    let other = setup.ordering_account().await;
+    mailer.notify();
+    setup.server.wait_for_count(1).await;
+    setup.pass(MINUTE).await;
+    assert_eq!(recipients(&setup.server), [other.email.as_str()]);
+    setup.pass_until(|| setup.server.mails().len() == 2).await;
+    assert!(setup.server.mails()[1].is_to(user.email.as_str()));
+    setup.wait_until_empty().await;
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn two_processes_send_each_mail_once(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let addresses = order_mails(&setup, 40).await;
+    let workers = [&setup.store, &setup.other].map(|store| setup.start_with(&setup.setting().transport, store));
+    setup.server.wait_for_count(40).await;
+    setup.wait_until_empty().await;
+    for (_mailer, worker) in workers {
+        worker.stop().await;
+    }
+    let arrived = recipients(&setup.server);
+    assert_eq!(sorted(&arrived), sorted(&addresses));
+    let tokens: HashSet<_> = setup.server.mails().iter().map(|mail| mail.token().expect("a token")).collect();
+    assert_eq!(tokens.len(), 40);
+    setup.tear_down().await;
+}
+
+async fn the_store_holds_no_token_that_could_be_used(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    setup.server.set(Condition::CannotStore).await;
+    let _user = setup.ordering_account().await;
+    let (_mailer, worker) = setup.start();
+    setup.pass_until(|| setup.server.refused_mails().len() >= 2).await;
+    worker.stop().await;
+    let refused = setup.server.refused_mails();
+    let sent: Vec<MailToken> = refused.iter().map(|mail| MailToken::parse(&mail.token().expect("a token")).expect("a token")).collect();
+    let contents = setup.contents().await;
+    let holds = |part: &[u8]| contents.windows(part.len()).any(|window| window == part);
+    for token in &sent {
+        let text = token.expose();
+        let raw = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, &text).expect("base64url");
+        assert!(!holds(text.as_bytes()) && !holds(&raw));
+    }
+    let last = sent.last().expect("a token").hash();
+    assert!(holds(&last.to_bytes()), "only this");
+    setup.tear_down().await;
+}
+
+async fn an_earlier_link_stays_good_while_the_server_is_away(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let user = setup.account(|_email| None).await;
+    let (mailer, worker) = setup.start();
+    setup.order(&user, MailKind::PasswordReset).await;
+    mailer.notify();
+    setup.server.wait_for_count(1).await;
+    setup.wait_until_empty().await;
+    setup.server.wait_until_idle().await;
+    setup.server.set(Condition::HangsUp).await;
+    setup.order(&user, MailKind::PasswordReset).await;
+    mailer.notify();
+    setup.server.wait_for_connection(setup.server.connections()).await;
+    worker.stop().await;
+    let hash = MailToken::parse(&setup.server.mails()[0].token().expect("a token")).expect("a token").hash();
+    let found = setup.store.find_mail_token(&hash, MailPurpose::PasswordReset, setup.clock.now()).await.expect("an answer");
+    assert_eq!(found.map(|owner| owner.user), Some(user.id));
+    setup.tear_down().await;
+}
+
+async fn the_end_of_a_process_waits_for_mail_under_way(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    setup.server.set(Condition::Stalls).await;
+    let _user = setup.ordering_account().await;
+    let (_mailer, worker) = setup.start();
+    setup.server.wait_for_command("DATA", 0).await;
+    let stopped = tokio::spawn(worker.stop());
+    setup.server.set(Condition::Up).await;
+    stopped.await.expect("no panic");
+    assert_eq!((setup.server.mails().len(), setup.waiting().await), (1, 0));
+    setup.tear_down().await;
+}
+
+async fn a_full_outbox_takes_orders_again_when_there_is_room(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let (mailer, worker) = setup.start();
+    let address = Email::parse("ann@mail.example.org").expect("an address");
+    let order = || mailer.order(MailKind::Verification, &address, setup.clock.now()).is_some();
+    // More than 10,000 only if the worker was still counting.
+    assert!((0..25_000).any(|_| !order()));
+    // None of these orders came to the store, which the next count shows.
+    setup.pass_until(order).await;
+    worker.stop().await;
+    setup.tear_down().await;
+}
