@@ -9,7 +9,7 @@ use super::{NewSession, RegistrationPolicy, personal_words};
 use crate::domain::{Email, MailKind, Password, PasswordHash, UserId, Username};
 use crate::http::{Accepted, ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
 use crate::identity::{Actor, PasswordHasher};
-use crate::store::{Creation, MessagesFrom, NewAccount, NewMail, Registration, User};
+use crate::store::{Creation, MessagesFrom, NewAccount, Registration, User};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +88,8 @@ async fn create_account(
 /// Does and answers the same whether or not the address is an account's: the difference is in the mail.
 async fn note_registration(parts: &Parts, username: Username, email: Email, password_hash: PasswordHash) -> Result<HttpResponse, ApiError> {
     // Without its mail a registration would hold the name for nothing.
-    let mail: NewMail = parts.mailer.order(MailKind::Verification, &email, parts.now).ok_or(ErrorCode::MailUnavailable)?;
+    let mail = parts.mailer.order(MailKind::Verification, &email, parts.now);
+    let mail = mail.ok_or_else(|| ApiError::caused(ErrorCode::Unavailable, "no mail can be ordered at present"))?;
     let registration = Registration { id: UserId::generate(), username, email, password_hash, created_at: parts.now, mail };
     if !parts.store().create_registration(&registration).await? {
         return Err(ErrorCode::UsernameTaken.into());

@@ -19,7 +19,7 @@ use crate::domain::{Net, UserId};
 use crate::http::Traffic;
 
 /// Buckets remembered at once. One that was shed is full again.
-const MAX_BUCKETS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+const MAX_BUCKETS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(100_000 - 1);
 
 /// On whose account a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

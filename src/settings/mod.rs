@@ -6,6 +6,7 @@ mod limits;
 mod mail;
 mod mongodb_uri;
 mod rules;
+mod token_keys;
 mod unknown;
 mod variables;
 

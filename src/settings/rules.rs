@@ -11,18 +11,6 @@ use crate::mail::TransportSetting;
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Shortest key of the tokens, in bytes: as long as the SHA-256 it keys (RFC 7518, 3.2).
-const JWT_SECRET_MIN_BYTES: usize = 32;
-/// A key with fewer different bytes was not made at random.
-const JWT_SECRET_MIN_DISTINCT_BYTES: usize = 10;
-/// Samples from documents that are long and varied enough to pass the rules above (RFC 7515 A.1 and the pages of jwt.io).
-const JWT_SECRET_SAMPLES: [&str; 4] = [
-    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
-    "a-string-secret-at-least-256-bits-long",
-    "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
-    "change-me-to-32-random-bytes-or-more",
-];
-
 pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
     let mut reader = Reader { lookup, errors: Vec::new() };
     let listen = reader.listen();
@@ -113,37 +101,6 @@ impl Reader<'_> {
             }
             None if in_azure || self.is_hosted() || !listen.ip().is_loopback() || self.get("MONGODB_URI").is_some() => Mode::Production,
             None => Mode::Development,
-        }
-    }
-
-    fn jwt_secret(&mut self, mode: Mode) -> Option<String> {
-        let secret = self.get("JWT_SECRET");
-        let Some(secret) = secret else {
-            if mode == Mode::Production {
-                self.wrong("JWT_SECRET", "is required in production: 32 random bytes or more, e.g. of `openssl rand -base64 48`");
-            }
-            return None;
-        };
-        self.check_secret("JWT_SECRET", &secret);
-        Some(secret)
-    }
-
-    fn jwt_secret_previous(&mut self) -> Option<String> {
-        let secret = self.get("JWT_SECRET_PREVIOUS")?;
-        self.check_secret("JWT_SECRET_PREVIOUS", &secret);
-        if self.get("JWT_SECRET").is_none() {
-            self.wrong("JWT_SECRET_PREVIOUS", "needs a JWT_SECRET that has come after it");
-        }
-        Some(secret)
-    }
-
-    /// Whoever guesses a secret can be anybody, for as long as it verifies.
-    fn check_secret(&mut self, variable: &'static str, secret: &str) {
-        let distinct = secret.bytes().collect::<std::collections::HashSet<_>>().len();
-        if secret.len() < JWT_SECRET_MIN_BYTES {
-            self.wrong(variable, "must be 32 bytes or more, e.g. of `openssl rand -base64 48`");
-        } else if distinct < JWT_SECRET_MIN_DISTINCT_BYTES || JWT_SECRET_SAMPLES.contains(&secret) {
-            self.wrong(variable, "is easy to guess: make one by `openssl rand -base64 48`");
         }
     }
 
