@@ -1,5 +1,7 @@
 //! A real browser: headless Chromium, driven over WebDriver by its own driver.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -140,11 +142,18 @@ impl Browser {
 }
 
 impl Drop for Browser {
+    /// Ends the session, which ends the browser, and then the driver; killed, it would leave the browser behind.
     fn drop(&mut self) {
-        // Asked to end, the driver ends its browser too; killed, it would leave it behind.
-        let asked = Command::new("kill").arg("-TERM").arg(self.driver.id().to_string()).status();
-        if asked.is_ok() {
-            let _status = self.driver.wait();
+        let rest = self.session.trim_start_matches("http://");
+        if let Some((address, path)) = rest.split_once('/')
+            && let Ok(mut connection) = TcpStream::connect(address)
+        {
+            // Answered when the browser has ended.
+            let request = format!("DELETE /{path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+            let _limited = connection.set_read_timeout(Some(PATIENCE));
+            let _ended = connection.write_all(request.as_bytes()).and_then(|()| connection.read(&mut [0; 1_024]));
         }
+        let _gone = self.driver.kill();
+        let _status = self.driver.wait();
     }
 }
