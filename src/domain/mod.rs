@@ -5,6 +5,7 @@
 
 mod client_id;
 mod email;
+mod hex;
 mod ids;
 mod mail;
 mod message_text;
@@ -16,6 +17,7 @@ mod username;
 
 pub use client_id::ClientId;
 pub use email::{Email, EmailKey};
+pub(crate) use hex::Hex;
 pub use ids::{ChatId, MessageId, UserId};
 pub use mail::{MailKind, MailPurpose, MailToken, MailTokenHash};
 pub use message_text::MessageText;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use super::hex::{Hex, parse_hex};
 use super::{Timestamp, UserId};
 
 /// The secret name of a session, carried in the token only.
@@ -103,13 +104,13 @@ impl PublicSessionId {
     /// Accepts the exact form that [`Display`](fmt::Display) writes and nothing else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        super::ids::parse_hex(text).map(Self)
+        parse_hex(text).map(Self)
     }
 }
 
 impl fmt::Display for PublicSessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        fmt::Display::fmt(&Hex(&self.0), f)
     }
 }
 

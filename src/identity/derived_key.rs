@@ -1,14 +1,12 @@
 //! Keys for other purposes than signing, derived from the secret of the tokens: one label each, so that none tells
 //! anything of another (RFC 5869).
 
-use std::fmt::Write as _;
-
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
-use crate::domain::EmailKey;
+use crate::domain::{EmailKey, Hex};
 
 /// Bytes of a key's name, and of a pseudonym: enough to tell them apart, too few to stand for what they are made from.
 const SHORT_BYTES: usize = 8;
@@ -22,10 +20,7 @@ fn derive(secret: &SecretString, label: &str) -> [u8; 32] {
 }
 
 fn short_hex(bytes: &[u8]) -> String {
-    bytes.iter().take(SHORT_BYTES).fold(String::new(), |mut hex, byte| {
-        let _infallible = write!(hex, "{byte:02x}");
-        hex
-    })
+    Hex(&bytes[..bytes.len().min(SHORT_BYTES)]).to_string()
 }
 
 /// The name by which a token says which secret has signed it.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{ChatProgress, Person, StoreError};
 use crate::domain::{ChatId, ClientId, MessageId, MessageText, Timestamp, UserId};
 
 /// The end of a chat as it was at some moment.
@@ -101,7 +101,90 @@ impl MessageCursor {
     }
 }
 
+/// A chat as one of its members sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Whose view it is.
+    pub reader: UserId,
+    /// The chat's last message.
+    pub last_message: Message,
+    /// Up to which number the reader has read; 0 when nothing was read.
+    pub read_seq: u64,
+    /// Up to which number the other person has read.
+    pub peer_read_seq: u64,
+    /// The other person; `None` when their account was deleted.
+    pub peer: Option<Person>,
+}
+
+impl Conversation {
+    /// The chat.
+    #[must_use]
+    pub fn chat(&self) -> ChatId {
+        self.last_message.chat
+    }
+
+    /// The other member.
+    #[must_use]
+    pub fn peer_id(&self) -> UserId {
+        let (sender, recipient) = (self.last_message.sender, self.last_message.recipient());
+        if sender == self.reader { recipient } else { sender }
+    }
+
+    /// How far the chat has got.
+    #[must_use]
+    pub fn progress(&self) -> ChatProgress {
+        let [low, _] = self.chat().members();
+        let (own, peer) = (self.read_seq, self.peer_read_seq);
+        let read_seqs = if self.reader == low { [own, peer] } else { [peer, own] };
+        ChatProgress { chat: self.chat(), last_seq: self.last_message.seq, read_seqs }
+    }
+}
+
+/// A place in the list of conversations: the one that it names is the last one seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationCursor {
+    /// When its last message was sent.
+    pub sent_at: Timestamp,
+    /// Its chat.
+    pub chat: ChatId,
+}
+
+impl ConversationCursor {
+    /// The place of a conversation.
+    #[must_use]
+    pub fn of(conversation: &Conversation) -> Self {
+        Self { sent_at: conversation.last_message.sent_at, chat: conversation.chat() }
+    }
+}
+
+impl From<MessageCursor> for ConversationCursor {
+    /// The place of the conversation whose last message is there.
+    fn from(cursor: MessageCursor) -> Self {
+        Self { sent_at: cursor.sent_at, chat: cursor.chat }
+    }
+}
+
+/// What became of a read mark to be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Marking {
+    /// The chat is read at least as far as asked for.
+    Read {
+        /// The mark, which is further on if it was before.
+        read_seq: u64,
+        /// The number of the chat's last message.
+        last_seq: u64,
+    },
+    /// The chat has no message of that number yet; nothing was changed.
+    BeyondLast,
+    /// There is no such chat of this person.
+    NoChat,
+}
+
 /// Chats and messages.
+///
+/// A record that does not decode is left out of lists over all chats, and its key is logged; in the list of its own chat it is an
+/// error, because what is left out there would look as if it had never been sent.
 #[async_trait]
 pub trait ChatStore: Send + Sync {
     /// The person's chats, the one with the newest message first, at most `limit`. A chat exists once it has a message.
@@ -128,4 +211,18 @@ pub trait ChatStore: Send + Sync {
     /// At most `limit` messages that the person has sent or received in any chat, newest first: by the time of sending,
     /// then chat, then number, all descending; with a cursor those behind it. At most two operations.
     async fn list_messages(&self, user: UserId, before: Option<&MessageCursor>, limit: usize) -> Result<Vec<Message>, StoreError>;
+
+    /// At most `limit` of the person's conversations, the one with the newest message first, and of those at one instant
+    /// that with the highest chat id; with a cursor those behind it. Two operations. `at` decides which sessions have expired.
+    async fn list_conversations(
+        &self,
+        user: UserId,
+        before: Option<&ConversationCursor>,
+        limit: usize,
+        at: Timestamp,
+    ) -> Result<Vec<Conversation>, StoreError>;
+
+    /// Marks a chat read by one of its members up to a message, which must exist. A mark never moves back, whatever order marks
+    /// arrive in, and each member has their own. One operation, more when nothing is marked.
+    async fn mark_read(&self, reader: UserId, chat: ChatId, seq: u64) -> Result<Marking, StoreError>;
 }

@@ -33,8 +33,35 @@ impl StoreError {
         Self::OutcomeUnknown(cause.into())
     }
 
+    /// The same failure of a further step of a change: that the step has changed nothing is not true of the whole.
+    pub(super) fn after_a_change(self) -> Self {
+        match self {
+            Self::Unavailable(_) | Self::Overloaded | Self::Full(_) => Self::OutcomeUnknown(self.into()),
+            Self::OutcomeUnknown(_) | Self::Broken(_) => self,
+        }
+    }
+
     /// A failure that no repetition mends.
     pub fn broken(cause: impl Into<Cause>) -> Self {
         Self::Broken(cause.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_failure_after_a_change_tells_that_nothing_was_changed() {
+        let failures = [
+            StoreError::unavailable("away"),
+            StoreError::Overloaded,
+            StoreError::Full("full".into()),
+            StoreError::outcome_unknown("lost"),
+            StoreError::broken("defect"),
+        ];
+        for failure in failures.map(StoreError::after_a_change) {
+            assert!(matches!(failure, StoreError::OutcomeUnknown(_) | StoreError::Broken(_)), "{failure:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! - Cost does not grow with the amount of data stored.
 
 mod accounts;
+mod changes;
 mod chats;
 mod error;
 mod mail;
@@ -21,13 +22,16 @@ pub mod sqlite;
 mod throttles;
 mod users;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use accounts::{
     AccountStore, Authenticated, Creation, Credentials, HOLD_DELETED_NAME_MILLIS, HOLD_REGISTRATION_MILLIS, KEEP_PREVIOUS_ADDRESS_MILLIS,
     MailTokenOwner, NewAccount, OwnCredentials, Registration,
 };
-pub use chats::{Append, ChatHead, ChatStore, Message, MessageCursor, NewMessage, Window};
+pub use changes::{Change, ChangeListener, ChatProgress};
+pub use chats::{Append, ChatHead, ChatStore, Conversation, ConversationCursor, Marking, Message, MessageCursor, NewMessage, Window};
 pub use error::StoreError;
 pub use mail::{DueMail, MAX_MAIL_PER_ACCOUNT, MailId, MailStore, NewMail, NewMailToken};
 pub use throttles::{Quota, Taking, ThrottleKey, ThrottleStore, Ticket};
@@ -68,6 +72,10 @@ pub trait Store: AccountStore + UserStore + ChatStore + MailStore + ThrottleStor
     /// Database operations begun since the start: each query or command counts one, the upkeep of the store itself
     /// (connections, indexes, [`check`](Self::check)) none.
     fn operations(&self) -> u64;
+
+    /// Has a listener hear of the changes of every process on the same data, as long as the store lives: this one's when they are
+    /// acknowledged, those of others a little later.
+    fn listen(&self, listener: Arc<dyn ChangeListener>);
 
     /// Lets changes under way finish and releases files and connections. Later calls fail as unavailable.
     async fn close(&self);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{MailKind, MailPurpose, UserId, UsernamePrefix};
+use chat_functions::domain::{ChatId, MailKind, MailPurpose, UserId, UsernamePrefix};
 use chat_functions::store::{AddressMail, BlockAddition, FriendAddition, MAX_FRIENDS, ProfileChange, Quota, Store, StoreError, Window};
 
 use crate::addresses::owner_and_holder;
@@ -15,6 +15,7 @@ use crate::{Context, tests};
 tests!(Context:
     each_method_keeps_its_number_of_operations,
     each_method_about_passwords_and_registrations_keeps_its_number_of_operations,
+    a_list_of_conversations_takes_as_many_operations_however_long_it_is,
     a_reset_by_an_address_of_another_account_keeps_its_number_of_operations,
     each_method_about_other_people_keeps_its_number_of_operations,
     each_method_about_mail_and_counters_keeps_its_number_of_operations,
@@ -50,6 +51,8 @@ async fn each_method_keeps_its_number_of_operations(context: Arc<Context>) {
     );
     meter.spent("list_chat_messages", 1, store.list_chat_messages(pair.chat, Window::Newest, 100).await);
     meter.spent("list_messages", 2, store.list_messages(ann, None, 100).await);
+    meter.spent("mark_read", 1, store.mark_read(ann, pair.chat, 1).await);
+    meter.spent("mark_read, again", 1, store.mark_read(ann, pair.chat, 1).await);
     meter.spent("end_session", 1, store.end_session(&key, NOW).await);
     store.check().await.expect("an answer");
     assert_eq!(store.operations(), meter.before, "the upkeep is not counted");
@@ -80,6 +83,19 @@ async fn each_method_about_passwords_and_registrations_keeps_its_number_of_opera
     meter.spent("find_reset_address", 2, store.find_reset_address(&email.key(), NOW).await);
     meter.spent("reset_password", 3, store.reset_password(&reset.hash, &other_hash(), NOW, true).await);
     meter.spent("delete_account", 2, store.delete_account(ann.id(), &other_hash(), NOW).await);
+}
+
+async fn a_list_of_conversations_takes_as_many_operations_however_long_it_is(context: Arc<Context>) {
+    let store = context.quiet_store().await;
+    let ann = Person::create(&*store).await;
+    for _ in 0..30 {
+        let chat = ChatId::between(ann.id(), Person::create(&*store).await.id()).expect("two people");
+        send(&*store, &message(chat, ann.id(), "hello", None)).await;
+    }
+    let mut meter = Meter::start(&store);
+    for limit in [1, 10, 100] {
+        meter.spent("list_conversations", 2, store.list_conversations(ann.id(), None, limit, NOW).await);
+    }
 }
 
 async fn a_reset_by_an_address_of_another_account_keeps_its_number_of_operations(context: Arc<Context>) {

@@ -10,19 +10,27 @@ mod accounts;
 mod addresses;
 mod blocks;
 mod budget;
+mod changes;
 mod chats;
+mod conversations;
 mod deletion;
 mod friends;
 mod mail;
 mod mongodb_clock;
+mod mongodb_examined;
 mod mongodb_only;
 mod mongodb_plans;
+mod mongodb_summaries;
+mod mongodb_undecodable;
+mod mongodb_watcher;
 mod passwords;
 mod people;
 mod races;
+mod read_marks;
 mod registrations;
 mod search;
 mod sessions;
+mod sqlite_only;
 #[path = "../support/mod.rs"]
 mod support;
 mod throttles;
@@ -124,14 +132,22 @@ fn main() -> ExitCode {
         blocks::TESTS,
         search::TESTS,
         chats::TESTS,
+        conversations::TESTS,
+        read_marks::TESTS,
+        changes::TESTS,
         mail::TESTS,
         throttles::TESTS,
         races::TESTS,
         account_races::TESTS,
         budget::TESTS,
+        sqlite_only::TESTS,
         mongodb_only::TESTS,
         mongodb_plans::TESTS,
+        mongodb_examined::TESTS,
+        mongodb_summaries::TESTS,
         mongodb_clock::TESTS,
+        mongodb_undecodable::TESTS,
+        mongodb_watcher::TESTS,
     ];
     harness::run(&runtime, ways, &tests, Context::tear_down)
 }

@@ -2,6 +2,8 @@
 
 #[allow(dead_code, reason = "not every test program opens pages")]
 pub mod browser;
+#[allow(dead_code, reason = "not every test program kills servers")]
+pub mod database_server;
 pub mod harness;
 pub mod mongodb;
 #[allow(dead_code, reason = "not every test program puts something in between")]

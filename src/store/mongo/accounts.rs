@@ -10,7 +10,8 @@ use super::names::NameState;
 use super::sessions::{self, SessionsDocument};
 use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId, Username};
 use crate::store::{
-    AccountStore, Authenticated, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, Registration, StoreError, User,
+    AccountStore, Authenticated, Change, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, Registration,
+    StoreError, User,
 };
 
 #[derive(Deserialize)]
@@ -81,6 +82,7 @@ impl AccountStore for MongoStore {
         let mut pushed = session.clone();
         loop {
             let Some(person) = self.push_session(user, checked, renewed, &pushed).await? else { return Ok(None) };
+            self.listeners.tell(&Change::Access(user));
             if person.sessions.iter().any(|stored| stored.is_of(session.hash)) {
                 return person.into_user().map(Some).map_err(StoreError::broken);
             }
@@ -117,13 +119,17 @@ impl AccountStore for MongoStore {
     }
 
     async fn end_session(&self, key: &SessionKey, at: Timestamp) -> Result<bool, StoreError> {
-        let update = doc! { "$pull": { "sessions": { "id": session_key(key.session) } }, "$max": { "lastSeen": date(at) } };
-        Ok(self.update_user(sessions::owner_of(key), update).await?.matched_count > 0)
+        let update = doc! {
+            "$pull": { "sessions": { "id": session_key(key.session) } },
+            "$max": { "lastSeen": date(at) },
+        };
+        self.change_access(key.user, sessions::owner_of(key), update).await
     }
 
     async fn end_other_sessions(&self, key: &SessionKey) -> Result<(), StoreError> {
-        let update = doc! { "$pull": { "sessions": { "id": { "$ne": session_key(key.session) } } } };
-        self.update_user(doc! { "_id": user_key(key.user) }, update).await.map(drop)
+        let others = doc! { "id": { "$ne": session_key(key.session) } };
+        let filter = doc! { "_id": user_key(key.user), "sessions": { "$elemMatch": others.clone() } };
+        self.change_access(key.user, filter, doc! { "$pull": { "sessions": others } }).await.map(drop)
     }
 
     async fn find_own_credentials(&self, key: &SessionKey) -> Result<Option<Authenticated<OwnCredentials>>, StoreError> {

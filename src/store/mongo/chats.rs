@@ -14,11 +14,16 @@ use mongodb::options::{FindOptions, ReadConcern};
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{CHATS, MESSAGES, MessageDocument, chat_id, chat_key, date, message_key, stored_seq, time, user_key};
+use super::documents::{
+    CHANGED_AT, CHATS, MESSAGES, MessageDocument, Undecodable, chat_id, chat_key, date, message_key, stored_seq, time, user_key,
+};
 use super::failure::unless_duplicate;
 use super::reads::page;
-use crate::domain::{ChatId, ClientId, UserId};
-use crate::store::{Append, ChatHead, ChatStore, Message, MessageCursor, NewMessage, StoreError, Window};
+use crate::domain::{ChatId, ClientId, Timestamp, UserId};
+use crate::store::{
+    Append, Change, ChatHead, ChatProgress, ChatStore, Conversation, ConversationCursor, Marking, Message, MessageCursor, NewMessage,
+    StoreError, Window,
+};
 
 /// Attempts at a number. Within a process senders take turns, so an attempt is lost only to another process.
 const MAX_ATTEMPTS: usize = 100;
@@ -47,8 +52,8 @@ impl ChatStore for MongoStore {
     async fn list_chat_ids(&self, user: UserId, limit: usize) -> Result<Vec<ChatId>, StoreError> {
         let mut options = page(doc! { "lastMessage.sentAt": -1, "_id": -1 }, limit)?;
         options.projection = Some(doc! { "_id": 1 });
-        let keys: Vec<ChatKeyDocument> = self.find(CHATS, doc! { "members": user_key(user) }, options).await?;
-        keys.iter().map(|key| chat_id(&key.id).ok_or_else(|| StoreError::broken("a chat has an impossible key"))).collect()
+        let decode = |key: ChatKeyDocument| chat_id(&key.id).ok_or_else(|| Undecodable::new(CHATS, "key"));
+        self.find_decodable(CHATS, doc! { "members": user_key(user) }, options, decode).await
     }
 
     async fn find_chat_head(&self, chat: ChatId) -> Result<Option<ChatHead>, StoreError> {
@@ -88,12 +93,28 @@ impl ChatStore for MongoStore {
     async fn list_messages(&self, user: UserId, before: Option<&MessageCursor>, limit: usize) -> Result<Vec<Message>, StoreError> {
         // Each walks one index; of either the newest may be needed, so each gives a whole page.
         let options = page(doc! { "sentAt": -1, "_id": -1 }, limit)?;
-        let walk = |side: &str| self.find_messages(behind(side, user, before), options.clone());
+        let walk = |side| self.find_decodable(MESSAGES, behind(side, user, before), options.clone(), MessageDocument::into_message);
         let (mut messages, received) = futures_util::try_join!(walk("sender"), walk("recipient"))?;
         messages.extend(received);
         messages.sort_unstable_by_key(|message| std::cmp::Reverse(MessageCursor::of(message)));
         messages.truncate(limit);
         Ok(messages)
+    }
+
+    async fn list_conversations(
+        &self,
+        user: UserId,
+        before: Option<&ConversationCursor>,
+        limit: usize,
+        at: Timestamp,
+    ) -> Result<Vec<Conversation>, StoreError> {
+        self.conversations_of(user, before, limit, at).await
+    }
+
+    async fn mark_read(&self, reader: UserId, chat: ChatId, seq: u64) -> Result<Marking, StoreError> {
+        let store = self.clone();
+        // A mark that was begun is told though nobody waits for it any more.
+        tokio::spawn(async move { store.mark(reader, chat, seq).await }).await.map_err(StoreError::broken)?
     }
 }
 
@@ -105,7 +126,10 @@ impl MongoStore {
             let next = following(message, last);
             if self.insert(&next, message.client_id.as_ref()).await? {
                 drop(turn);
-                self.bring_forward(&next).await?;
+                let summarised = self.bring_forward(&next).await;
+                // The message is there whatever became of the summary.
+                self.listeners.tell(&Change::Chat(progress_by(&next)));
+                summarised.map_err(StoreError::after_a_change)?;
                 return Ok(Append::Stored(next));
             }
             if let Some(first) = self.find_repeated(message).await? {
@@ -127,7 +151,7 @@ impl MongoStore {
     }
 
     /// Brings the chat's summary up to a message. `lastMessage` compares by its first field, the number.
-    async fn bring_forward(&self, message: &Message) -> Result<(), StoreError> {
+    pub(super) async fn bring_forward(&self, message: &Message) -> Result<(), StoreError> {
         let (seq, [low, high]) = (stored_seq(message.seq), message.chat.members());
         let read_mark = if message.sender == low { "readSeq.low" } else { "readSeq.high" };
         let last = doc! {
@@ -138,6 +162,7 @@ impl MongoStore {
         };
         let update = doc! {
             "$max": { "lastMessage": last, read_mark: seq },
+            "$currentDate": { CHANGED_AT: true },
             "$setOnInsert": { "members": [user_key(low), user_key(high)] },
         };
         let filter = doc! { "_id": chat_key(message.chat) };
@@ -163,6 +188,7 @@ impl MongoStore {
         }
         if head.is_none_or(|head| head.last_seq < first.seq) {
             self.bring_forward(&first).await?;
+            self.listeners.tell(&Change::Chat(progress_by(&first)));
         }
         Ok(Append::Replayed(first))
     }
@@ -173,20 +199,29 @@ impl MongoStore {
         Ok(self.find_messages(filter, page(doc! {}, 1)?).await?.pop())
     }
 
-    /// The end of a chat, with what the majority may not have yet: a message put after it is acknowledged only when the
-    /// majority has both.
     async fn find_last(&self, chat: ChatId) -> Result<Option<ChatHead>, StoreError> {
+        let last = self.find_last_message(chat).await?;
+        Ok(last.map(|last| ChatHead { last_seq: last.seq, last_sent_at: last.sent_at }))
+    }
+
+    /// The last message of a chat, with what the majority may not have yet: what is put after it is acknowledged only when the
+    /// majority has both.
+    pub(super) async fn find_last_message(&self, chat: ChatId) -> Result<Option<Message>, StoreError> {
         let range = doc! { "_id": { "$gt": message_key(chat, 0), "$lt": message_key(chat, u64::MAX) } };
         let mut options = page(doc! { "_id": -1 }, 1)?;
         options.read_concern = Some(ReadConcern::local());
-        let last = self.find_messages(range, options).await?.pop();
-        Ok(last.map(|last| ChatHead { last_seq: last.seq, last_sent_at: last.sent_at }))
+        Ok(self.find_messages(range, options).await?.pop())
     }
 
     async fn find_messages(&self, filter: Document, options: FindOptions) -> Result<Vec<Message>, StoreError> {
         let documents: Vec<MessageDocument> = self.find(MESSAGES, filter, options).await?;
         documents.into_iter().map(|document| document.into_message().map_err(StoreError::broken)).collect()
     }
+}
+
+/// How far a chat is known to have got by a message, which its sender has read.
+fn progress_by(message: &Message) -> ChatProgress {
+    ChatProgress::of_reader(message.chat, message.sender, message.seq, message.seq)
 }
 
 /// The message after the last one.

@@ -22,8 +22,10 @@ use crate::store::StoreError;
 
 /// The database when the connection string names none.
 const DEFAULT_DATABASE: &str = "chat";
-/// Connections to each server, and operations at once: the driver has no limit of its own on waiting for one.
+/// Connections to each server for operations, and operations at once: the driver has no limit of its own on waiting for one.
 const POOL: u32 = 32;
+/// Connections beyond them for the upkeep: the change stream and its successor, the look for changes, and that at the indexes.
+const UPKEEP_POOL: u32 = 4;
 /// How long an operation may wait for its turn, and for its answer.
 const WAIT: Duration = Duration::from_secs(1);
 pub(super) const DEADLINE: Duration = Duration::from_secs(3);
@@ -38,6 +40,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const WATCH_INTERVAL: Duration = Duration::from_secs(15);
 /// How long a closing store waits for operations under way.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
+/// How long it waits for its connections to end then.
+const END_WAIT: Duration = Duration::from_millis(500);
 
 /// What all clones of a store share.
 pub(super) struct Connection {
@@ -84,6 +88,17 @@ impl Connection {
         self.run(operation, classify_write, StoreError::outcome_unknown).await
     }
 
+    /// Runs a read of the upkeep: it takes no place among the operations and is not counted.
+    pub(super) async fn look<T, F>(&self, operation: impl FnOnce(Database) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
+    {
+        let task = tokio::spawn(operation(self.ready_database()?));
+        let looked = tokio::time::timeout(DEADLINE, task).await.map_err(StoreError::unavailable)?;
+        looked.map_err(StoreError::broken)?.map_err(classify_read)
+    }
+
     async fn run<T, F>(
         &self,
         operation: impl FnOnce(Database) -> F,
@@ -113,7 +128,8 @@ impl Connection {
         }
     }
 
-    fn ready_database(&self) -> Result<Database, StoreError> {
+    /// The database, once it was reached and has all indexes.
+    pub(super) fn ready_database(&self) -> Result<Database, StoreError> {
         match self.database.get() {
             Some(database) if self.ready.load(Ordering::Acquire) => Ok(database.clone()),
             _ => Err(StoreError::unavailable("the database was not reached yet, or lacks an index")),
@@ -146,7 +162,7 @@ impl Connection {
         let finishing = tokio::spawn(deletion::finish_deletions(database.clone()));
         let finished = finishing.await.map_err(StoreError::broken).and_then(|result| result.map_err(classify_read));
         if let Err(error) = finished
-            && !self.permits.is_closed()
+            && !self.is_closed()
         {
             log::warn!(event = "account_still_listed", error = logging::causes(&error); "a deleted account is still on lists of friends");
         }
@@ -165,12 +181,17 @@ impl Connection {
         }
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.permits.is_closed()
+    }
+
     /// Waits for the operations under way and ends the connections.
     pub(super) async fn close(&self) {
         let _all_ended = tokio::time::timeout(CLOSE_WAIT, self.permits.acquire_many(POOL)).await;
         self.permits.close();
         if let Some(database) = self.database.get() {
-            database.client().clone().shutdown().immediate(true).await;
+            // A change stream has the server wait for changes, and the driver waits for its answer; nobody else does.
+            let _ended = tokio::time::timeout(END_WAIT, database.client().clone().shutdown().immediate(true)).await;
         }
     }
 }
@@ -184,7 +205,7 @@ async fn look_after(database: Database) -> mongodb::error::Result<i64> {
 /// Connects and makes the indexes, as often as it takes, and looks after them until the store is closed.
 pub(super) async fn keep(connection: Arc<Connection>, uri: String, observer: Option<EventHandler<CommandEvent>>) {
     let mut pause = FIRST_PAUSE;
-    while !connection.permits.is_closed() {
+    while !connection.is_closed() {
         match attempt(&connection, &uri, observer.clone()).await {
             Ok(()) => {
                 pause = FIRST_PAUSE;
@@ -217,7 +238,7 @@ async fn open(uri: &str, observer: Option<EventHandler<CommandEvent>>) -> mongod
     options.app_name.get_or_insert_with(|| "chat-functions".to_owned());
     options.connect_timeout = Some(DEADLINE);
     options.server_selection_timeout = Some(SELECTION);
-    options.max_pool_size = Some(POOL);
+    options.max_pool_size = Some(POOL + UPKEEP_POOL);
     options.command_event_handler = observer;
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     // What decides over rights must not be rolled back after it was seen or acknowledged.

@@ -28,7 +28,7 @@ struct DeletedDocument {
 impl MongoStore {
     pub(super) async fn delete(&self, user: UserId, checked: &PasswordHash, at: Timestamp) -> Result<bool, StoreError> {
         let filter = doc! { "_id": user_key(user), "passwordHash": checked.expose(), "heldUntil": null };
-        if self.update_user(filter, emptied(user, at)).await?.matched_count == 0 {
+        if !self.change_access(user, filter, emptied(user, at)).await? {
             return Ok(false);
         }
         // The account is gone whatever becomes of this, and the upkeep does it again.

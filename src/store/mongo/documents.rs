@@ -14,10 +14,15 @@ pub(super) const CHATS: &str = "chats";
 pub(super) const MESSAGES: &str = "messages";
 pub(super) const THROTTLES: &str = "throttles";
 
+/// When something was last changed that others wait for, by the server's clock: the last message or a read mark of a chat, and
+/// a person's sessions or blocks. Other processes find the changes by it.
+pub(super) const CHANGED_AT: &str = "changedAt";
+pub(super) const ACCESS_CHANGED_AT: &str = "accessChangedAt";
+
 /// A person with all that is theirs, as they come into being. The arrays are bounded by the updates that fill them.
 ///
-/// Later there may be `mailTokens` and a `previousEmail` too. A document with `heldUntil` is nobody: it only keeps others
-/// from taking its user name, and is a registration or what is left of a deleted account.
+/// Later there may be `mailTokens`, a `previousEmail` and an `accessChangedAt` too. A document with `heldUntil` is nobody: it only
+/// keeps others from taking its user name, and is a registration or what is left of a deleted account.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserDocument {

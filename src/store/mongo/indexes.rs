@@ -6,7 +6,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 
-use super::documents::{CHATS, MESSAGES, THROTTLES, USERS};
+use super::documents::{ACCESS_CHANGED_AT, CHANGED_AT, CHATS, MESSAGES, THROTTLES, USERS};
 
 /// How long the server may take to build the indexes that it lacks, in a database that may hold much.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -25,10 +25,14 @@ pub(super) async fn ensure(database: &Database) -> mongodb::error::Result<()> {
                 partial("mail", doc! { "mailDueAt": 1, "mailCount": 1 }, "mailDueAt"),
                 partial("friends", doc! { "friends.id": 1 }, "friends.id"),
                 partial("listed", doc! { "isListed": 1 }, "isListed"),
+                partial("changed", doc! { ACCESS_CHANGED_AT: 1 }, ACCESS_CHANGED_AT),
                 expiring("held", "heldUntil"),
             ],
         ),
-        (CHATS, vec![plain("latest", doc! { "members": 1, "lastMessage.sentAt": -1, "_id": -1 })]),
+        (
+            CHATS,
+            vec![plain("latest", doc! { "members": 1, "lastMessage.sentAt": -1, "_id": -1 }), plain("changed", doc! { CHANGED_AT: 1 })],
+        ),
         (
             MESSAGES,
             vec![

@@ -6,9 +6,12 @@
 //! leave what is longer to the files named after it.
 
 mod accounts;
+mod change_query;
+mod change_stream;
 mod chats;
 mod clock;
 mod connection;
+mod conversations;
 mod deletion;
 mod documents;
 mod expressions;
@@ -23,16 +26,18 @@ mod passwords;
 mod people;
 mod profile_changes;
 mod profiles;
+mod progress;
 mod reads;
 mod relations;
 mod sessions;
 mod throttles;
 mod turns;
 mod users;
+mod watcher;
 mod writes;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use mongodb::event::EventHandler;
@@ -41,13 +46,17 @@ use mongodb::options::ConnectionString;
 
 use self::connection::Connection;
 use self::turns::Turns;
-use super::{Store, StoreError, StoreKind};
+use super::changes::Listeners;
+use super::{ChangeListener, Store, StoreError, StoreKind};
 
 /// A store in a MongoDB database. Clones share the connection.
 #[derive(Clone)]
 pub struct MongoStore {
     connection: Arc<Connection>,
     turns: Arc<Turns>,
+    listeners: Arc<Listeners>,
+    /// Done once somebody has begun to look for the changes of other processes.
+    watched: Arc<Once>,
 }
 
 /// Why a store cannot even be tried.
@@ -72,7 +81,7 @@ impl MongoStore {
         ConnectionString::parse(uri).map_err(|_quotes_the_uri| ConnectError)?;
         let connection = Arc::new(Connection::default());
         tokio::spawn(connection::keep(Arc::clone(&connection), uri.to_owned(), observer));
-        Ok(Self { connection, turns: Arc::default() })
+        Ok(Self { connection, turns: Arc::default(), listeners: Arc::default(), watched: Arc::new(Once::new()) })
     }
 }
 
@@ -88,6 +97,13 @@ impl Store for MongoStore {
 
     fn operations(&self) -> u64 {
         self.connection.operations.load(Ordering::Relaxed)
+    }
+
+    fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        self.listeners.add(listener);
+        self.watched.call_once(|| {
+            tokio::spawn(watcher::keep(Arc::clone(&self.connection), Arc::clone(&self.listeners)));
+        });
     }
 
     async fn close(&self) {

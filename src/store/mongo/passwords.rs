@@ -3,12 +3,12 @@
 use mongodb::bson::{Bson, Document, Uuid, doc};
 use mongodb::results::UpdateResult;
 
-use super::documents::{session_key, user_id, user_key};
+use super::documents::{ACCESS_CHANGED_AT, session_key, user_id, user_key};
 use super::expressions::literal;
 use super::mail_tokens::with_token;
 use super::{MongoStore, outbox};
 use crate::domain::{Email, MailKind, MailPurpose, MailTokenHash, PasswordHash, SessionKey, Timestamp, UserId};
-use crate::store::{NewMail, StoreError};
+use crate::store::{Change, NewMail, StoreError};
 
 /// Attempts to set a password together with the address. The second succeeds unless somebody takes the address anew.
 const ADDRESS_ATTEMPTS: usize = 3;
@@ -39,11 +39,6 @@ impl Reset<'_> {
         let notice = self.notify.then(|| outbox::entry(MailKind::PasswordChanged, literal(self.address.as_str()), self.at));
         password_set(self.new, Bson::Array(Vec::new()), address_fields, notice)
     }
-
-    /// Whose password was set.
-    fn outcome(&self, updated: &UpdateResult) -> Option<UserId> {
-        (updated.matched_count > 0).then_some(user_id(self.user))
-    }
 }
 
 impl MongoStore {
@@ -59,7 +54,11 @@ impl MongoStore {
         let this_one = doc! { "$filter": { "input": "$sessions", "as": "session", "cond": { "$eq": ["$$session.id", session] } } };
         let notice = notice.map(|notice| outbox::entry(notice.kind, literal(notice.address.as_str()), notice.at));
         let update = password_set(new, this_one, Document::new(), notice);
-        Ok(self.update_user(filter, update).await?.matched_count > 0)
+        let is_changed = self.update_user(filter, update).await?.matched_count > 0;
+        if is_changed {
+            self.listeners.tell(&Change::Access(key.user));
+        }
+        Ok(is_changed)
     }
 
     /// Looks at the token for the address that it was sent to, and sets the password if it is still good then. An address
@@ -77,20 +76,27 @@ impl MongoStore {
         for _ in 0..ADDRESS_ATTEMPTS {
             let with_address = reset.update(confirmed(&reset.address));
             if let Some(updated) = self.update_user_unless_taken(reset.filter(), with_address).await? {
-                return Ok(reset.outcome(&updated));
+                return Ok(self.note_reset(&reset, &updated));
             }
             if !self.take_address_away(&reset.address.key(), reset.user).await? {
                 break;
             }
         }
         let updated = self.update_user(reset.filter(), reset.update(Document::new())).await?;
-        Ok(reset.outcome(&updated))
+        Ok(self.note_reset(&reset, &updated))
+    }
+
+    /// Whose password was set, if it was; then it is told.
+    fn note_reset(&self, reset: &Reset<'_>, updated: &UpdateResult) -> Option<UserId> {
+        let user = (updated.matched_count > 0).then_some(user_id(reset.user))?;
+        self.listeners.tell(&Change::Access(user));
+        Some(user)
     }
 }
 
 /// The update that sets a password: no session is left but those given, and no mail token.
 fn password_set(new: &PasswordHash, sessions: impl Into<Bson>, address: Document, notice: Option<Bson>) -> Vec<Document> {
-    let mut fields = doc! { "passwordHash": literal(new.expose()), "sessions": sessions, "mailTokens": [] };
+    let mut fields = doc! { "passwordHash": literal(new.expose()), "sessions": sessions, "mailTokens": [], ACCESS_CHANGED_AT: "$$NOW" };
     fields.extend(address);
     fields.insert("mail", outbox::appended(notice.into_iter().collect::<Vec<_>>()));
     vec![doc! { "$set": fields }, outbox::summary()]

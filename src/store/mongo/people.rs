@@ -92,7 +92,14 @@ impl MongoStore {
         Ok(session.map(|session| Authenticated { session, record }))
     }
 
-    async fn people_among(&self, caller: UserId, ids: Vec<Uuid>, condition: Document, at: Timestamp) -> Result<Vec<Person>, StoreError> {
+    /// Those of these ids who exist and fulfil a condition, in any order.
+    pub(super) async fn people_among(
+        &self,
+        caller: UserId,
+        ids: Vec<Uuid>,
+        condition: Document,
+        at: Timestamp,
+    ) -> Result<Vec<Person>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -117,8 +124,7 @@ impl MongoStore {
             "friends": { "$elemMatch": { "id": user_key(caller) } },
             "blocks": { "$elemMatch": { "$eq": user_key(caller) } },
         });
-        let documents: Vec<PersonDocument> = self.find(USERS, filter, options).await?;
-        Ok(documents.into_iter().map(|document| document.into_person(at)).collect())
+        self.find_decodable(USERS, filter, options, |document: PersonDocument| Ok(document.into_person(at))).await
     }
 }
 

@@ -44,15 +44,16 @@ impl MongoStore {
     /// The blocker's document first, since it is what protects them: lists hide whoever has blocked the caller. Then the
     /// other's list of friends, also when the first step was done by an earlier attempt.
     pub(super) async fn push_block(&self, user: UserId, other: UserId) -> Result<BlockAddition, StoreError> {
-        let (user, other) = (user_key(user), user_key(other));
+        let (blocker, other) = (user, user_key(other));
+        let user = user_key(blocker);
         let last_place = format!("blocks.{}", MAX_BLOCKS - 1);
         let filter = doc! { "_id": user, "heldUntil": null, last_place: { "$exists": false }, "blocks": { "$ne": other } };
         let update = doc! { "$push": { "blocks": other }, "$pull": { "friends": { "id": other } } };
-        let added = self.update_user(filter, update).await?.matched_count > 0;
+        let added = self.change_access(blocker, filter, update).await?;
         if !added && !self.exists(USERS, doc! { "_id": user, "blocks": other }).await? {
             return Ok(BlockAddition::LimitReached);
         }
-        self.update_user(doc! { "_id": other }, doc! { "$pull": { "friends": { "id": user } } }).await?;
-        Ok(BlockAddition::Blocked)
+        let unfriended = self.update_user(doc! { "_id": other }, doc! { "$pull": { "friends": { "id": user } } }).await;
+        unfriended.map(|_updated| BlockAddition::Blocked).map_err(StoreError::after_a_change)
     }
 }

@@ -5,7 +5,7 @@ use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{SessionDocument, USERS, Undecodable, date, session_key, to_bson, user_key};
+use super::documents::{ACCESS_CHANGED_AT, SessionDocument, USERS, Undecodable, date, session_key, to_bson, user_key};
 use super::profiles::{ProfileDocument, profile_fields};
 use crate::domain::{PasswordHash, Session, SessionKey, UserId};
 use crate::store::StoreError;
@@ -56,6 +56,7 @@ impl MongoStore {
         let update = doc! {
             "$set": { "lastLogin": now, "passwordHash": hash },
             "$max": { "lastSeen": now },
+            "$currentDate": { ACCESS_CHANGED_AT: true },
             "$push": { "sessions": { "$each": [each], "$sort": { "lastUsedAt": -1 }, "$slice": cap } },
         };
         let mut projection = profile_fields();

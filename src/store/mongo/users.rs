@@ -93,8 +93,8 @@ impl UserStore for MongoStore {
     }
 
     async fn unblock(&self, user: UserId, other: UserId) -> Result<bool, StoreError> {
-        let update = doc! { "$pull": { "blocks": user_key(other) } };
-        Ok(self.update_user(doc! { "_id": user_key(user) }, update).await?.modified_count > 0)
+        let filter = doc! { "_id": user_key(user), "blocks": user_key(other) };
+        self.change_access(user, filter, doc! { "$pull": { "blocks": user_key(other) } }).await
     }
 
     async fn search_people(&self, caller: UserId, prefix: &UsernamePrefix, limit: usize, at: Timestamp) -> Result<Vec<Person>, StoreError> {

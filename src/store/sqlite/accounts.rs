@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{SqliteStore, mail, passwords, registrations, rows, sessions, users};
 use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId};
 use crate::store::{
-    AccountStore, Authenticated, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, Registration, StoreError, User,
+    AccountStore, Authenticated, Change, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, Registration,
+    StoreError, User,
 };
 
 const INSERT_USER: &str = "
@@ -44,7 +45,12 @@ impl AccountStore for SqliteStore {
         session: &Session,
     ) -> Result<Option<User>, StoreError> {
         let (checked, renewed, session) = (checked.clone(), renewed.cloned(), session.clone());
-        self.write(move |connection| sessions::start(connection, user, &checked, renewed.as_ref(), &session)).await
+        self.write_and_tell(move |connection| {
+            let started = sessions::start(connection, user, &checked, renewed.as_ref(), &session)?;
+            let news = started.is_some().then_some(Change::Access(user));
+            Ok((started, news))
+        })
+        .await
     }
 
     async fn find_session(&self, key: &SessionKey) -> Result<Option<Authenticated<()>>, StoreError> {
@@ -63,12 +69,20 @@ impl AccountStore for SqliteStore {
 
     async fn end_session(&self, key: &SessionKey, at: Timestamp) -> Result<bool, StoreError> {
         let key = *key;
-        self.write(move |connection| sessions::end(connection, &key, at)).await
+        self.write_and_tell(move |connection| {
+            let ended = sessions::end(connection, &key, at)?;
+            Ok((ended, ended.then_some(Change::Access(key.user))))
+        })
+        .await
     }
 
     async fn end_other_sessions(&self, key: &SessionKey) -> Result<(), StoreError> {
         let key = *key;
-        self.write(move |connection| sessions::end_others(connection, &key)).await
+        self.write_and_tell(move |connection| {
+            let ended = sessions::end_others(connection, &key)?;
+            Ok(((), ended.then_some(Change::Access(key.user))))
+        })
+        .await
     }
 
     async fn find_own_credentials(&self, key: &SessionKey) -> Result<Option<Authenticated<OwnCredentials>>, StoreError> {
@@ -87,7 +101,11 @@ impl AccountStore for SqliteStore {
         notice: Option<&NewMail>,
     ) -> Result<bool, StoreError> {
         let (key, checked, new, notice) = (*key, checked.clone(), new.clone(), notice.cloned());
-        self.write(move |connection| passwords::change(connection, &key, &checked, &new, notice.as_ref())).await
+        self.write_and_tell(move |connection| {
+            let changed = passwords::change(connection, &key, &checked, &new, notice.as_ref())?;
+            Ok((changed, changed.then_some(Change::Access(key.user))))
+        })
+        .await
     }
 
     async fn find_reset_address(&self, email: &EmailKey, at: Timestamp) -> Result<Option<(UserId, Email)>, StoreError> {
@@ -113,7 +131,11 @@ impl AccountStore for SqliteStore {
         notify: bool,
     ) -> Result<Option<UserId>, StoreError> {
         let (token, new) = (*token, new.clone());
-        self.write(move |connection| passwords::reset(connection, &token, &new, at, notify)).await
+        self.write_and_tell(move |connection| {
+            let owner = passwords::reset(connection, &token, &new, at, notify)?;
+            Ok((owner, owner.map(Change::Access)))
+        })
+        .await
     }
 
     async fn verify_email(&self, token: &MailTokenHash, at: Timestamp) -> Result<Option<UserId>, StoreError> {
@@ -123,7 +145,11 @@ impl AccountStore for SqliteStore {
 
     async fn delete_account(&self, user: UserId, checked: &PasswordHash, at: Timestamp) -> Result<bool, StoreError> {
         let checked = checked.clone();
-        self.write(move |connection| passwords::delete_account(connection, user, &checked, at)).await
+        self.write_and_tell(move |connection| {
+            let deleted = passwords::delete_account(connection, user, &checked, at)?;
+            Ok((deleted, deleted.then_some(Change::Access(user))))
+        })
+        .await
     }
 }
 

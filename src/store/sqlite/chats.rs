@@ -3,12 +3,16 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{SqliteStore, rows};
+use super::{SqliteStore, conversations, rows};
 use crate::domain::{ChatId, ClientId, Timestamp, UserId};
-use crate::store::{Append, ChatHead, ChatStore, Message, MessageCursor, NewMessage, StoreError, Window};
+use crate::store::{
+    Append, Change, ChatHead, ChatProgress, ChatStore, Conversation, ConversationCursor, Marking, Message, MessageCursor, NewMessage,
+    StoreError, Window,
+};
 
+/// Like the other lists over all chats it has no limit: it is stepped through only as far as the page needs.
 const SELECT_CHAT_IDS: &str = "
-    SELECT chat FROM chat_members WHERE user = ?1 ORDER BY last_sent_at DESC, chat DESC LIMIT ?2";
+    SELECT chat FROM chat_members WHERE user = ?1 ORDER BY last_sent_at DESC, chat DESC";
 const SELECT_HEAD: &str = "SELECT last_seq, last_sent_at FROM chats WHERE id = ?1";
 const SELECT_BY_CLIENT_ID: &str = "
     SELECT chat, seq, sender, content, sent_at FROM messages WHERE chat = ?1 AND sender = ?2 AND client_id = ?3";
@@ -18,10 +22,10 @@ const SELECT_AFTER: &str = "
     SELECT chat, seq, sender, content, sent_at FROM messages WHERE chat = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 const SELECT_SENT: &str = "
     SELECT chat, seq, sender, content, sent_at FROM messages
-    WHERE sender = ?1 AND (sent_at, chat, seq) < (?2, ?3, ?4) ORDER BY sent_at DESC, chat DESC, seq DESC LIMIT ?5";
+    WHERE sender = ?1 AND (sent_at, chat, seq) < (?2, ?3, ?4) ORDER BY sent_at DESC, chat DESC, seq DESC";
 const SELECT_RECEIVED: &str = "
     SELECT chat, seq, sender, content, sent_at FROM messages
-    WHERE recipient = ?1 AND (sent_at, chat, seq) < (?2, ?3, ?4) ORDER BY sent_at DESC, chat DESC, seq DESC LIMIT ?5";
+    WHERE recipient = ?1 AND (sent_at, chat, seq) < (?2, ?3, ?4) ORDER BY sent_at DESC, chat DESC, seq DESC";
 const UPSERT_CHAT: &str = "
     INSERT INTO chats (id, last_seq, last_sent_at) VALUES (?1, ?2, ?3)
     ON CONFLICT (id) DO UPDATE SET last_seq = excluded.last_seq, last_sent_at = excluded.last_sent_at";
@@ -37,7 +41,8 @@ impl ChatStore for SqliteStore {
     async fn list_chat_ids(&self, user: UserId, limit: usize) -> Result<Vec<ChatId>, StoreError> {
         self.read(move |snapshot| {
             let mut chats = snapshot.prepare_cached(SELECT_CHAT_IDS)?;
-            chats.query_map(params![user.to_bytes(), rows::to_sql_limit(limit)], |row| rows::chat_id(row, 0))?.collect()
+            let walk = chats.query([user.to_bytes()])?;
+            rows::decodable(walk, limit, rows::chat_key, |row| rows::chat_id(row, 0))
         })
         .await
     }
@@ -49,7 +54,7 @@ impl ChatStore for SqliteStore {
     /// One transaction of the only writer: the hint is not needed.
     async fn append_message(&self, message: &NewMessage, _head: Option<ChatHead>) -> Result<Append, StoreError> {
         let message = message.clone();
-        self.write(move |connection| append(connection, &message)).await
+        self.write_and_tell(move |connection| append(connection, &message)).await
     }
 
     async fn list_chat_messages(&self, chat: ChatId, window: Window, limit: usize) -> Result<Vec<Message>, StoreError> {
@@ -84,11 +89,27 @@ impl ChatStore for SqliteStore {
         })
         .await
     }
+
+    async fn list_conversations(
+        &self,
+        user: UserId,
+        before: Option<&ConversationCursor>,
+        limit: usize,
+        at: Timestamp,
+    ) -> Result<Vec<Conversation>, StoreError> {
+        let before = before.copied();
+        self.read(move |snapshot| conversations::select(snapshot, user, before, limit, at)).await
+    }
+
+    async fn mark_read(&self, reader: UserId, chat: ChatId, seq: u64) -> Result<Marking, StoreError> {
+        self.write_and_tell(move |connection| conversations::mark(connection, reader, chat, seq)).await
+    }
 }
 
-fn append(connection: &Connection, message: &NewMessage) -> rusqlite::Result<Append> {
+fn append(connection: &Connection, message: &NewMessage) -> rusqlite::Result<(Append, Option<Change>)> {
     if let Some(stored) = find_repeated(connection, message)? {
-        return Ok(if stored.content == message.text.as_str() { Append::Replayed(stored) } else { Append::Mismatch });
+        let repeated = if stored.content == message.text.as_str() { Append::Replayed(stored) } else { Append::Mismatch };
+        return Ok((repeated, None));
     }
     let head = select_head(connection, message.chat)?;
     let stored = Message {
@@ -99,7 +120,8 @@ fn append(connection: &Connection, message: &NewMessage) -> rusqlite::Result<App
         sent_at: head.map_or(message.sent_at, |head| message.sent_at.max(head.last_sent_at)),
     };
     insert(connection, &stored, message.client_id.as_ref())?;
-    Ok(Append::Stored(stored))
+    let progress = ChatProgress::of_reader(stored.chat, stored.sender, stored.seq, stored.seq);
+    Ok((Append::Stored(stored), Some(Change::Chat(progress))))
 }
 
 fn find_repeated(connection: &Connection, message: &NewMessage) -> rusqlite::Result<Option<Message>> {
@@ -146,8 +168,9 @@ fn select_of_person(
     // Without a cursor, from behind everything: no chat has the highest id, and no message the highest time.
     let (sent_at, chat, seq) = before
         .map_or((Timestamp::from_millis(i64::MAX), [u8::MAX; 32], u64::MAX), |cursor| (cursor.sent_at, cursor.chat.to_bytes(), cursor.seq));
-    let bounds = params![user.to_bytes(), sent_at.as_millis(), chat, rows::to_sql_seq(seq), rows::to_sql_limit(limit)];
-    connection.prepare_cached(query)?.query_map(bounds, rows::message)?.collect()
+    let mut messages = connection.prepare_cached(query)?;
+    let walk = messages.query(params![user.to_bytes(), sent_at.as_millis(), chat, rows::to_sql_seq(seq)])?;
+    rows::decodable(walk, limit, rows::message_key, rows::message)
 }
 
 #[cfg(test)]

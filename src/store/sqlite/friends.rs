@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::rows;
 use crate::domain::{Timestamp, UserId};
-use crate::store::{BlockAddition, FriendAddition, MAX_BLOCKS, MAX_FRIENDS};
+use crate::store::{BlockAddition, Change, FriendAddition, MAX_BLOCKS, MAX_FRIENDS};
 
 const SELECT_FRIEND: &str = "SELECT 1 FROM friends WHERE user = ?1 AND friend = ?2";
 const SELECT_BLOCK: &str = "SELECT 1 FROM blocks WHERE user = ?1 AND blocked = ?2";
@@ -37,15 +37,21 @@ pub(super) fn remove(connection: &Connection, user: UserId, friend: UserId) -> r
     Ok(connection.prepare_cached(DELETE_FRIEND)?.execute(params![user.to_bytes(), friend.to_bytes()])? > 0)
 }
 
-pub(super) fn block(connection: &Connection, user: UserId, other: UserId, at: Timestamp) -> rusqlite::Result<BlockAddition> {
+/// Tells of a block only if there was none before.
+pub(super) fn block(
+    connection: &Connection,
+    user: UserId,
+    other: UserId,
+    at: Timestamp,
+) -> rusqlite::Result<(BlockAddition, Option<Change>)> {
     let is_blocked = connection.prepare_cached(SELECT_BLOCK)?.exists(params![user.to_bytes(), other.to_bytes()])?;
     let row = params![user.to_bytes(), other.to_bytes(), at.as_millis(), rows::to_sql_limit(MAX_BLOCKS)];
     if !is_blocked && connection.prepare_cached(INSERT_BLOCK)?.execute(row)? == 0 {
-        return Ok(BlockAddition::LimitReached);
+        return Ok((BlockAddition::LimitReached, None));
     }
     remove(connection, user, other)?;
     remove(connection, other, user)?;
-    Ok(BlockAddition::Blocked)
+    Ok((BlockAddition::Blocked, (!is_blocked).then_some(Change::Access(user))))
 }
 
 pub(super) fn unblock(connection: &Connection, user: UserId, other: UserId) -> rusqlite::Result<bool> {

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod chats;
+mod conversations;
 mod file;
 mod friends;
 mod mail;
@@ -20,6 +21,7 @@ mod users;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -30,7 +32,8 @@ pub use file::OpenError;
 use self::file::Lock;
 use self::readers::Readers;
 use self::writer::Writer;
-use super::{Authenticated, Store, StoreError, StoreKind};
+use super::changes::Listeners;
+use super::{Authenticated, Change, ChangeListener, Store, StoreError, StoreKind};
 use crate::domain::SessionKey;
 
 /// A store in an SQLite file.
@@ -38,6 +41,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     operations: AtomicU64,
+    listeners: Arc<Listeners>,
     /// Held as long as the store lives, after the writer and the readers are gone.
     _lock: Lock,
 }
@@ -51,7 +55,7 @@ impl SqliteStore {
         let mut connection = schema::connect(&path)?;
         schema::migrate(&mut connection)?;
         let readers = Readers::open(&path)?;
-        Ok(Self { writer: Writer::start(connection)?, readers, operations: AtomicU64::new(0), _lock: lock })
+        Ok(Self { writer: Writer::start(connection)?, readers, operations: AtomicU64::new(0), listeners: Arc::default(), _lock: lock })
     }
 
     /// Runs a query on a snapshot that holds every acknowledged change.
@@ -87,6 +91,18 @@ impl SqliteStore {
         self.operations.fetch_add(1, Ordering::Relaxed);
         self.writer.run(change).await
     }
+
+    /// The same for a change that listeners are told of, unless it turns out that there is none.
+    async fn write_and_tell<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<(T, Option<Change>)> + Send + 'static,
+    {
+        self.operations.fetch_add(1, Ordering::Relaxed);
+        let listeners = Arc::clone(&self.listeners);
+        let tell = move |(_, news): &(T, Option<Change>)| news.iter().for_each(|news| listeners.tell(news));
+        self.writer.run_and_tell(change, tell).await.map(|(answer, _)| answer)
+    }
 }
 
 #[async_trait]
@@ -102,6 +118,10 @@ impl Store for SqliteStore {
 
     fn operations(&self) -> u64 {
         self.operations.load(Ordering::Relaxed)
+    }
+
+    fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        self.listeners.add(listener);
     }
 
     async fn close(&self) {

@@ -58,9 +58,14 @@ pub(super) fn select_friends(connection: &Connection, caller: UserId, at: Timest
 pub(super) fn select_blocked(connection: &Connection, caller: UserId, at: Timestamp) -> rusqlite::Result<Vec<Person>> {
     let mut people = Vec::new();
     for id in select_block_ids(connection, caller)? {
-        people.extend(select_seen(connection, id, caller, at)?.map(|seen| seen.person));
+        people.extend(select_person(connection, id, caller, at)?);
     }
     Ok(people)
+}
+
+/// A person, also one who has blocked the caller.
+pub(super) fn select_person(connection: &Connection, id: UserId, caller: UserId, at: Timestamp) -> rusqlite::Result<Option<Person>> {
+    Ok(select_seen(connection, id, caller, at)?.map(|seen| seen.person))
 }
 
 /// The people with these ids, but for those who have blocked the caller.
@@ -97,9 +102,10 @@ struct Seen {
     has_blocked_caller: bool,
 }
 
+/// `None` where there is no account, or none that decodes: a list goes on without it.
 fn select_seen(connection: &Connection, id: UserId, caller: UserId, at: Timestamp) -> rusqlite::Result<Option<Seen>> {
     let idle_since = at.plus_millis(-Session::IDLE_MILLIS);
-    connection
+    let seen = connection
         .prepare_cached(SELECT_PERSON)?
         .query_row(params![id.to_bytes(), caller.to_bytes(), at.as_millis(), idle_since.as_millis()], |row| {
             let person = Person {
@@ -112,7 +118,8 @@ fn select_seen(connection: &Connection, id: UserId, caller: UserId, at: Timestam
             };
             Ok(Seen { person, has_blocked_caller: row.get(3)? })
         })
-        .optional()
+        .optional();
+    Ok(rows::unless_undecodable(seen, || id.to_string())?.flatten())
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! From rows to records. A value that does not decode is an error of its row, never a guess.
 
-use rusqlite::types::{FromSqlError, Type};
-use rusqlite::{Error, Row};
+use rusqlite::types::{FromSqlError, Type, ValueRef};
+use rusqlite::{Error, Row, Rows};
 
-use crate::domain::{ChatId, Email, MailKind, PasswordHash, Session, SessionHash, Timestamp, UserId, Username};
+use crate::domain::{ChatId, Email, Hex, MailKind, PasswordHash, Session, SessionHash, Timestamp, UserId, Username};
 use crate::store::{Credentials, DueMail, MailId, MailTokenOwner, Message, MessagesFrom, OwnCredentials, Peer, User};
 
 pub(super) fn user_id(row: &Row<'_>, index: usize) -> rusqlite::Result<UserId> {
@@ -105,6 +105,63 @@ pub(super) fn due_mail(row: &Row<'_>) -> rusqlite::Result<DueMail> {
         ordered_at: time(row, 6)?,
         attempts: row.get(7)?,
     })
+}
+
+/// The first `limit` rows that decode. One that does not is left out, and rows behind it take its place.
+pub(super) fn decodable<T>(
+    mut rows: Rows<'_>,
+    limit: usize,
+    key: fn(&Row<'_>) -> String,
+    decode: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut decoded = Vec::new();
+    while decoded.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        decoded.extend(unless_undecodable(decode(row), || key(row))?);
+    }
+    Ok(decoded)
+}
+
+/// What a record decodes to; `None` when it does not, which is logged by its key.
+pub(super) fn unless_undecodable<T>(decoded: rusqlite::Result<T>, key: impl FnOnce() -> String) -> rusqlite::Result<Option<T>> {
+    match decoded {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if is_undecodable(&error) => {
+            log::error!(event = "record_undecodable", key = key(); "a record does not decode and is left out of a list");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it is the record that is wrong and not the reading of it.
+fn is_undecodable(error: &Error) -> bool {
+    use Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows, Utf8Error};
+    // No rows: a part of the record is missing.
+    matches!(
+        error,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | QueryReturnedNoRows | Utf8Error(..)
+    )
+}
+
+/// The key of a row that begins with `chat`.
+pub(super) fn chat_key(row: &Row<'_>) -> String {
+    raw(row, 0)
+}
+
+/// The key of a row that begins with `chat, seq`.
+pub(super) fn message_key(row: &Row<'_>) -> String {
+    [raw(row, 0), raw(row, 1)].join("-")
+}
+
+/// A part of a key, which may be what does not decode.
+fn raw(row: &Row<'_>, index: usize) -> String {
+    match row.get_ref(index) {
+        Ok(ValueRef::Blob(bytes)) => Hex(bytes).to_string(),
+        Ok(ValueRef::Integer(number)) => number.to_string(),
+        _ => "?".to_owned(),
+    }
 }
 
 /// A number as SQLite keeps it. Numbers beyond its range are beyond any message.

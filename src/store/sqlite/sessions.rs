@@ -84,9 +84,9 @@ pub(super) fn end(connection: &Connection, key: &SessionKey, at: Timestamp) -> r
     Ok(ended)
 }
 
-pub(super) fn end_others(connection: &Connection, key: &SessionKey) -> rusqlite::Result<()> {
-    connection.prepare_cached(DELETE_OTHERS)?.execute(params![key.user.to_bytes(), key.session.to_bytes()])?;
-    Ok(())
+/// Ends all sessions of a person but one; `false` when there was no other.
+pub(super) fn end_others(connection: &Connection, key: &SessionKey) -> rusqlite::Result<bool> {
+    Ok(connection.prepare_cached(DELETE_OTHERS)?.execute(params![key.user.to_bytes(), key.session.to_bytes()])? > 0)
 }
 
 pub(super) fn end_all(connection: &Connection, user: UserId) -> rusqlite::Result<()> {

@@ -8,8 +8,8 @@ use rusqlite::{Connection, Error, OptionalExtension as _, params};
 use super::{SqliteStore, friends, mail, passwords, people, registrations, rows, sessions};
 use crate::domain::{Email, EmailKey, MailKind, SessionKey, Timestamp, UserId, Username, UsernameKey, UsernamePrefix};
 use crate::store::{
-    AccountData, AddressMail, Authenticated, BlockAddition, Friend, FriendAddition, KEEP_PREVIOUS_ADDRESS_MILLIS, MessagesFrom, NewMail,
-    Peer, Person, ProfileChange, ProfileUpdate, StoreError, User, UserStore,
+    AccountData, AddressMail, Authenticated, BlockAddition, Change, Friend, FriendAddition, KEEP_PREVIOUS_ADDRESS_MILLIS, MessagesFrom,
+    NewMail, Peer, Person, ProfileChange, ProfileUpdate, StoreError, User, UserStore,
 };
 
 const SELECT_USER: &str = "
@@ -73,11 +73,15 @@ impl UserStore for SqliteStore {
     }
 
     async fn block(&self, user: UserId, other: UserId, at: Timestamp) -> Result<BlockAddition, StoreError> {
-        self.write(move |connection| friends::block(connection, user, other, at)).await
+        self.write_and_tell(move |connection| friends::block(connection, user, other, at)).await
     }
 
     async fn unblock(&self, user: UserId, other: UserId) -> Result<bool, StoreError> {
-        self.write(move |connection| friends::unblock(connection, user, other)).await
+        self.write_and_tell(move |connection| {
+            let ended = friends::unblock(connection, user, other)?;
+            Ok((ended, ended.then_some(Change::Access(user))))
+        })
+        .await
     }
 
     async fn search_people(&self, caller: UserId, prefix: &UsernamePrefix, limit: usize, at: Timestamp) -> Result<Vec<Person>, StoreError> {

@@ -59,13 +59,28 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
+        self.run_and_tell(change, |_| ()).await
+    }
+
+    /// The same, and tells what came of the change once it is on the disk, before it returns and also when nobody waits any more.
+    pub(super) async fn run_and_tell<T, F, G>(&self, change: F, tell: G) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        G: FnOnce(&T) + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let result = connection.and_then(|connection| change(connection).map_err(store_error));
             let keep = result.is_ok();
             let answer = move |committed: Result<(), StoreError>| {
+                let outcome = result.and_then(|value| committed.map(|()| value));
+                if let Ok(value) = &outcome {
+                    // A panic of those who are told has been logged, and must not end the thread that writes.
+                    let _told = catch_unwind(AssertUnwindSafe(|| tell(value)));
+                }
                 // Nobody may be waiting any more.
-                let _unheard = sender.send(result.and_then(|value| committed.map(|()| value)));
+                let _unheard = sender.send(outcome);
             };
             Done { keep, answer: Box::new(answer) }
         });
@@ -238,6 +253,32 @@ mod tests {
         let fill = |connection: &Connection| connection.execute("CREATE TABLE big AS SELECT zeroblob(100000) AS zeros", []);
         assert!(matches!(writer.run(fill).await, Err(StoreError::Full(_))));
         assert!(writer.run(|connection| insert(connection, 1)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_on_the_disk_is_told_though_nobody_waits_and_what_is_not_is_not_told() {
+        let writer = writer();
+        let (sender, told) = std::sync::mpsc::channel();
+        let tell = |number: i64| {
+            let sender = sender.clone();
+            move |_: &usize| sender.send(number).expect("a receiver")
+        };
+        {
+            let abandoned = writer.run_and_tell(|connection| insert(connection, 1), tell(1));
+            tokio::pin!(abandoned);
+            let _queued = futures_util::poll!(abandoned);
+        }
+        assert!(writer.run_and_tell(|connection| insert(connection, 1), tell(2)).await.is_err());
+        writer.run_and_tell(|connection| insert(connection, 3), tell(3)).await.expect("inserted");
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_those_who_are_told_takes_nothing_back_and_later_changes_go_on() {
+        let writer = writer();
+        let panics = |_: &usize| panic!("a defect");
+        assert_eq!(writer.run_and_tell(|connection| insert(connection, 1), panics).await.expect("inserted"), 1);
+        assert!(writer.run(|connection| insert(connection, 2)).await.is_ok());
     }
 
     #[tokio::test]
