@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::chat::WaitingRoom;
 use crate::domain::Clock;
 use crate::gateway::App;
 use crate::identity::{PasswordHasher, Pseudonyms, Tokens, load_or_make_key};
 use crate::mail::{self, Letters, Mailer, Transport, Worker};
 use crate::rate_limits::RateLimits;
-use crate::settings::{Settings, StoreSetting};
+use crate::settings::{Service, Settings, StoreSetting};
 use crate::store::Store;
 use crate::store::mongo::MongoStore;
 use crate::store::sqlite::SqliteStore;
@@ -45,6 +46,10 @@ pub fn assemble(settings: &Settings, store: Arc<dyn Store>, mailer: Mailer, cloc
         None => made_secret(settings)?,
     };
     let tokens = Tokens::new(&secret);
+    let waiting_room = WaitingRoom::new(settings.limits.polls);
+    if settings.services.contains(&Service::Chat) {
+        store.listen(Arc::new(waiting_room.clone()));
+    }
     Ok(App {
         rate_limits: RateLimits::new(settings.limits.clone(), settings.client_address.clone(), Arc::clone(&store)),
         store,
@@ -56,6 +61,7 @@ pub fn assemble(settings: &Settings, store: Arc<dyn Store>, mailer: Mailer, cloc
         pseudonyms: Pseudonyms::new(&secret),
         passwords: PasswordHasher::new(settings.password_cost, settings.password_min_chars, settings.limits.waiting_hashes)?,
         mailer,
+        waiting_room,
         registration: settings.registration,
         is_https: settings.public_base_url.as_deref().is_some_and(|url| url.starts_with("https://")),
         services: settings.services.clone(),

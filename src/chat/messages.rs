@@ -1,24 +1,29 @@
 //! `GET /api/chat/messages`: what was said, in one chat by number, or over all chats by time.
 
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
+use super::place::Seen;
+use super::poll::{Look, Poll};
 use crate::domain::{ChatId, UserId};
-use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, count_fitting, cut_page, decode_cursor};
+use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, count_fitting, cut_page, decode_cursor, take_limit};
 use crate::identity::Bearer;
 use crate::store::{Message, MessageCursor, Store, Window};
-
-const MAX_PAGE_MESSAGES: usize = 100;
-const DEFAULT_PAGE_MESSAGES: usize = 50;
 
 /// What the query asks for.
 enum Selection {
     /// One chat, named by itself or by the other person.
-    OneChat { chat: ChatId, window: Window, by_chat_id: bool },
+    OneChat(OneChat),
     /// All chats of the caller.
     AllChats { before: Option<MessageCursor> },
     /// A chat that the caller cannot have: with themselves, or of two other people.
     NoChat { by_chat_id: bool },
+}
+
+struct OneChat {
+    chat: ChatId,
+    window: Window,
+    by_chat_id: bool,
 }
 
 #[derive(Serialize)]
@@ -37,50 +42,85 @@ enum NextBefore {
     Cursor(String),
 }
 
-pub(super) async fn list_messages(
-    request: HttpRequest,
-    bearer: Bearer,
-    store: web::Data<dyn Store>,
-) -> Result<web::Json<MessagePage>, ApiError> {
+/// A part of a chat as it is at some moment.
+struct ChatLook {
+    chat: ChatId,
+    window: Window,
+    page: Vec<Message>,
+}
+
+impl Look for ChatLook {
+    fn is_news(&self) -> bool {
+        !self.page.is_empty()
+    }
+
+    fn seen(&self) -> Seen {
+        seen(self.chat, self.window)
+    }
+}
+
+/// What a client has seen of a chat that asks for a part of it.
+fn seen(chat: ChatId, window: Window) -> Seen {
+    let up_to = if let Window::After(seq) = window { seq } else { 0 };
+    Seen::Messages { chat, up_to }
+}
+
+pub(super) async fn list_messages(request: HttpRequest, bearer: Bearer, store: web::Data<dyn Store>) -> Result<HttpResponse, ApiError> {
     let (selection, limit) = check(request.query_string(), bearer.user())?;
     let store = store.get_ref();
     match selection {
-        Selection::OneChat { chat, window, by_chat_id } => {
-            let (found, page) =
-                futures_util::try_join!(store.find_session(bearer.session_key()), store.list_chat_messages(chat, window, limit))?;
-            bearer.admit(found)?;
-            if page.is_empty() && by_chat_id && store.find_chat_head(chat).await?.is_none() {
-                return Err(ErrorCode::ChatNotFound.into());
-            }
-            Ok(web::Json(chat_page(page, window)))
-        }
+        Selection::OneChat(selection) => list_of_chat(&request, &bearer, store, &selection, limit).await,
         Selection::AllChats { before } => {
             // One more than the page holds tells whether there is another page.
             let listed = store.list_messages(bearer.user(), before.as_ref(), limit + 1);
             let (found, page) = futures_util::try_join!(store.find_session(bearer.session_key()), listed)?;
             bearer.admit(found)?;
-            Ok(web::Json(page_over_all_chats(page, limit)))
+            Ok(HttpResponse::Ok().json(page_over_all_chats(page, limit)))
         }
         Selection::NoChat { by_chat_id } => {
             bearer.admit(store.find_session(bearer.session_key()).await?)?;
-            if by_chat_id { Err(ErrorCode::ChatNotFound.into()) } else { Ok(web::Json(chat_page(Vec::new(), Window::Newest))) }
+            let nothing = chat_page(Vec::new(), Window::Newest);
+            if by_chat_id { Err(ErrorCode::ChatNotFound.into()) } else { Ok(HttpResponse::Ok().json(nothing)) }
         }
     }
+}
+
+async fn list_of_chat(
+    request: &HttpRequest,
+    bearer: &Bearer,
+    store: &dyn Store,
+    &OneChat { chat, window, by_chat_id }: &OneChat,
+    limit: usize,
+) -> Result<HttpResponse, ApiError> {
+    // What is behind the messages that a client has may be waited for; the rest is there or is not.
+    let poll = if matches!(window, Window::After(_)) { Poll::begin(request, bearer, seen(chat, window))? } else { None };
+    let look = async || Ok(ChatLook { chat, window, page: store.list_chat_messages(chat, window, limit).await? });
+    let session = async { Ok(store.find_session(bearer.session_key()).await?) };
+    let (found, mut latest) = futures_util::try_join!(session, look())?;
+    bearer.admit(found)?;
+    if latest.page.is_empty() && by_chat_id && store.find_chat_head(chat).await?.is_none() {
+        return Err(ErrorCode::ChatNotFound.into());
+    }
+    if let Some(poll) = &poll {
+        latest = poll.until_news(latest, bearer, store, look).await?;
+    }
+    let mut response = HttpResponse::Ok();
+    if let Some(poll) = &poll {
+        poll.tell(&mut response);
+    }
+    Ok(response.json(chat_page(latest.page, window)))
 }
 
 fn check(query: &str, caller: UserId) -> Result<(Selection, usize), ApiError> {
     let mut query = Query::parse(query, &["with", "chatId", "before", "after", "limit"])?;
     let mut fields = Fields::new();
-    let limit = fields.optional("limit", query.take("limit"), |text| {
-        let limit = text.parse().ok().filter(|limit| (1..=MAX_PAGE_MESSAGES).contains(limit));
-        limit.ok_or_else(|| format!("must be a number from 1 to {MAX_PAGE_MESSAGES}"))
-    });
+    let limit = take_limit(&mut query, &mut fields);
     let selection = match (query.take("with"), query.take("chatId")) {
         (None, None) => all_chats(&mut query, &mut fields),
         (with, chat_id) => one_chat(with, chat_id, caller, &mut query, &mut fields),
     };
     fields.finish()?;
-    Ok((selection, limit.unwrap_or(DEFAULT_PAGE_MESSAGES)))
+    Ok((selection, limit))
 }
 
 fn all_chats(query: &mut Query, fields: &mut Fields) -> Selection {
@@ -100,7 +140,7 @@ fn one_chat(with: Option<String>, chat_id: Option<String>, caller: UserId, query
     let chat = fields.optional("chatId", chat_id, |text| ChatId::parse(&text).ok_or("is not the id of a chat"));
     let window = window(query, fields);
     let chat = chat.or_else(|| peer.and_then(|peer| ChatId::between(caller, peer))).filter(|chat| chat.peer_of(caller).is_some());
-    chat.map_or(Selection::NoChat { by_chat_id }, |chat| Selection::OneChat { chat, window, by_chat_id })
+    chat.map_or(Selection::NoChat { by_chat_id }, |chat| Selection::OneChat(OneChat { chat, window, by_chat_id }))
 }
 
 fn window(query: &mut Query, fields: &mut Fields) -> Window {
@@ -134,6 +174,6 @@ fn chat_page(mut page: Vec<Message>, window: Window) -> MessagePage {
 
 /// `list` descends and may hold one more message than asked for.
 fn page_over_all_chats(mut list: Vec<Message>, limit: usize) -> MessagePage {
-    let next_before = cut_page(&mut list, limit).map(NextBefore::Cursor);
+    let next_before = cut_page(&mut list, limit, |message| message).map(NextBefore::Cursor);
     MessagePage { messages: list.into_iter().rev().map(MessageBody::from).collect(), next_before }
 }

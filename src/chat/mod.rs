@@ -1,9 +1,16 @@
-//! The Chat service: messages between two people.
+//! The Chat service: messages between two people, their conversations, and those who wait for news of them.
 
+mod conversations;
 mod messages;
+mod place;
+mod poll;
+mod read_mark;
 mod send;
+mod waiting_room;
 
 use actix_web::http::Method;
+
+pub use waiting_room::WaitingRoom;
 
 use crate::http::{Endpoint, Traffic};
 
@@ -13,5 +20,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Method::POST, "/api/chat/send", send::send_message).counting_as(Traffic::Send),
         Endpoint::new(Method::GET, "/api/chat/messages", messages::list_messages),
+        Endpoint::new(Method::GET, "/api/chat/conversations", conversations::list_conversations),
+        Endpoint::new(Method::PUT, "/api/chat/conversations", read_mark::mark_read),
     ]
 }

@@ -6,15 +6,15 @@
 
 use std::time::Duration;
 
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _};
 use tokio::task::AbortHandle;
 
-use crate::http::{ApiError, BODY_DEADLINE, ErrorCode};
+use crate::http::{ApiError, BODY_DEADLINE, Deadline, ErrorCode};
 
-/// Time in which a request whose body has arrived is answered. The stores give up much earlier.
+/// Time in which a request whose body has arrived is answered, unless its handler puts it off. The stores give up much earlier.
 const WORK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The middleware.
@@ -23,16 +23,21 @@ pub(super) async fn isolate(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let changes_nothing = request.method().is_safe();
+    let deadline = Deadline::after(BODY_DEADLINE + WORK_DEADLINE);
+    request.extensions_mut().insert(deadline.clone());
     let task = actix_web::rt::spawn(next.call(request));
     let abandoned = changes_nothing.then(|| AbortOnDrop(task.abort_handle()));
-    let outcome = tokio::time::timeout(BODY_DEADLINE + WORK_DEADLINE, task).await;
+    let outcome = tokio::select! {
+        outcome = task => Some(outcome),
+        () = deadline.passed() => None,
+    };
     drop(abandoned);
     match outcome {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => Err(ApiError::caused(ErrorCode::Internal, panic).into()),
-        Err(late) => {
+        Some(Ok(response)) => response,
+        Some(Err(panic)) => Err(ApiError::caused(ErrorCode::Internal, panic).into()),
+        None => {
             let code = if changes_nothing { ErrorCode::Unavailable } else { ErrorCode::OutcomeUnknown };
-            Err(ApiError::caused(code, late).into())
+            Err(ApiError::caused(code, "the request took too long").into())
         }
     }
 }

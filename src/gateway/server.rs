@@ -10,10 +10,12 @@ use actix_web::dev::Server;
 use actix_web::http::Method;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::health::Health;
 use super::{answer, configure, isolation, limits, unread_body};
 use crate::auth::RegistrationPolicy;
+use crate::chat::WaitingRoom;
 use crate::domain::Clock;
 use crate::http::Capacity;
 use crate::identity::{PasswordHasher, Pseudonyms, Tokens};
@@ -64,6 +66,8 @@ pub struct App {
     pub pseudonyms: Pseudonyms,
     /// How often things may happen, and who is asking.
     pub rate_limits: RateLimits,
+    /// Where those are who wait for news. It hears of the changes in the store.
+    pub waiting_room: WaitingRoom,
     /// Which services are served.
     pub services: Vec<Service>,
     /// Origins whose pages may call the API.
@@ -78,6 +82,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
     // Made once and shared by all workers: each worker calls the factory below for its own application.
     let capacity = web::Data::new(Capacity::default());
     let health = web::Data::new(Health::default());
+    let stop = stop_signal(app.waiting_room.clone())?;
     let server = HttpServer::new(move || {
         let services = app.services.clone();
         ActixApp::new()
@@ -89,6 +94,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
             .app_data(web::Data::new(app.mailer.clone()))
             .app_data(web::Data::new(app.registration))
             .app_data(web::Data::new(app.pseudonyms.clone()))
+            .app_data(web::Data::new(app.waiting_room.clone()))
             .app_data(web::Data::new(answer::Hsts(app.is_https)))
             .app_data(capacity.clone())
             .app_data(health.clone())
@@ -104,9 +110,24 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
         .client_request_timeout(HEAD_DEADLINE)
         .keep_alive(KEEP_ALIVE)
         .max_connections(MAX_CONNECTIONS / workers)
+        // A client that has closed its side waits for no answer any more: what waits for it ends.
+        .h1_allow_half_closed(false)
+        .shutdown_signal(stop)
         .shutdown_timeout(STOP_SECONDS)
         .listen(listener)?
         .run())
+}
+
+/// What ends when the process is asked to stop. Those who wait for news are answered at once then.
+fn stop_signal(waiting_room: WaitingRoom) -> io::Result<impl Future<Output = ()> + Send> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => log::info!(event = "stopping"; "SIGTERM: requests under way may finish"),
+            _ = interrupt.recv() => log::info!(event = "stopping"; "SIGINT: requests under way may finish"),
+        }
+        waiting_room.close();
+    })
 }
 
 /// Exact origins, no credentials: tokens travel in a header that pages set themselves.

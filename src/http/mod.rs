@@ -1,27 +1,36 @@
-//! What every service needs to speak HTTP: the error envelope, checked bodies and queries, and the table of endpoints.
+//! What every service needs to speak HTTP: the error envelope, checked bodies and queries, what it
+//! knows of waiting and of answers that a client has, and the table of endpoints.
 
 mod capacity;
+mod deadline;
 mod endpoint;
+mod entity_tag;
 mod error;
 mod fields;
 mod json;
 mod message;
 mod messages;
 mod own_user;
+mod paging;
 mod people;
+mod preference;
 mod query;
 mod request_id;
 mod session_entry;
 
 pub use capacity::Capacity;
+pub use deadline::Deadline;
 pub use endpoint::{Access, Endpoint, Traffic};
+pub use entity_tag::{KnownTags, Tagged};
 pub use error::{ApiError, ErrorCode};
 pub use fields::Fields;
 pub use json::{BODY_DEADLINE, Json, RequestBody};
 pub use message::{Accepted, Message};
-pub use messages::{MessageBody, count_fitting, cut_page, decode_cursor};
+pub use messages::MessageBody;
 pub use own_user::OwnUser;
+pub use paging::{count_fitting, cut_page, decode_cursor, take_limit};
 pub use people::PublicUser;
+pub use preference::Wait;
 pub use query::{Query, is_decodable};
 pub use request_id::RequestId;
 pub use session_entry::SessionEntry;

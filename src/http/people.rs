@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
-use crate::domain::{Session, Timestamp};
+use crate::domain::{Session, Timestamp, UserId};
 use crate::store::Person;
+
+/// What takes the place of the name of somebody who has deleted their account. With its space it is nobody's user name.
+const DELETED_USER: &str = "deleted user";
 
 /// Somebody else. Their address and their lists stay theirs; when they are there is for those whom they have added.
 #[derive(Debug, Serialize)]
@@ -28,12 +31,18 @@ impl PublicUser {
             last_seen: person.last_seen.filter(|_| person.has_added_caller),
         }
     }
+
+    /// Somebody whose account is gone while others still have their messages.
+    #[must_use]
+    pub fn deleted(id: UserId) -> Self {
+        Self { id: id.to_string(), username: DELETED_USER.to_owned(), online_status: "offline", last_seen: None }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{UserId, Username};
+    use crate::domain::Username;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

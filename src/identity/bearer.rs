@@ -20,6 +20,7 @@ use crate::store::{Authenticated, Store};
 #[derive(Clone)]
 pub struct Bearer {
     key: SessionKey,
+    clock: Clock,
     now: Timestamp,
     store: web::Data<dyn Store>,
 }
@@ -47,6 +48,12 @@ impl Bearer {
         self.now
     }
 
+    /// The same caller at the present, for a request that has waited.
+    #[must_use]
+    pub fn at_present(&self) -> Self {
+        Self { now: self.clock.now(), ..self.clone() }
+    }
+
     /// Hands out what was read for this request if the session is live, and has its use noted behind the answer.
     ///
     /// Every handler for holders of a token passes through here before it acts.
@@ -61,7 +68,7 @@ impl Bearer {
     }
 
     fn note_use(&self) {
-        let Self { key, now, store } = self.clone();
+        let Self { key, now, store, .. } = self.clone();
         tokio::spawn(async move {
             if let Err(error) = store.touch_session(&key, now).await {
                 log::warn!(event = "session_not_touched", error = logging::causes(&error); "the use of a session was not noted");
@@ -106,7 +113,7 @@ fn identify(request: &HttpRequest) -> Result<Bearer, ApiError> {
     let now = clock.now();
     let token = sent_token(request)?.ok_or_else(|| unauthorized(false))?;
     let key = tokens.verify(token, now).ok_or_else(|| unauthorized(true))?;
-    Ok(Bearer { key, now, store: store.clone() })
+    Ok(Bearer { key, clock: clock.get_ref().clone(), now, store: store.clone() })
 }
 
 /// The token in the `Authorization` header, and nowhere else. Several headers are refused, also when a proxy has joined

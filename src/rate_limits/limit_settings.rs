@@ -49,8 +49,26 @@ pub struct LimitSettings {
     pub search: Bucket,
     /// Requests from one net without a valid token.
     pub anonymous: Bucket,
+    /// Requests that wait for news.
+    pub polls: PollLimits,
     /// Password hashes that may wait for one net.
     pub waiting_hashes: usize,
+}
+
+/// How many requests may wait for news at a time in a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollLimits {
+    /// Of one session.
+    pub per_session: usize,
+    /// Of one person.
+    pub per_user: usize,
+    /// Of all together.
+    pub in_all: usize,
+}
+
+impl PollLimits {
+    /// The highest of each; a process takes no more connections than a few times this anyway.
+    pub const MAX_COUNT: usize = 1_000_000;
 }
 
 const SECOND: i64 = 1_000;
@@ -77,6 +95,7 @@ impl Default for LimitSettings {
             read: bucket(100, 5 * SECOND),
             search: bucket(30, MINUTE),
             anonymous: bucket(60, 30 * SECOND),
+            polls: PollLimits { per_session: 4, per_user: 10, in_all: 5_000 },
             waiting_hashes: 4,
         }
     }
@@ -86,6 +105,7 @@ impl LimitSettings {
     /// Nothing limited.
     #[must_use]
     pub fn off() -> Self {
-        Self { is_on: false, waiting_hashes: usize::MAX, ..Self::default() }
+        let polls = PollLimits { per_session: usize::MAX, per_user: usize::MAX, in_all: usize::MAX };
+        Self { is_on: false, polls, waiting_hashes: usize::MAX, ..Self::default() }
     }
 }

@@ -21,7 +21,7 @@ pub use client_address::{AddressSource, ClientAddress, ClientNet};
 pub use client_limits::{ClientLimits, MailPermission};
 pub use counters::Counted;
 pub use guards::{count_and_pass, count_and_refuse, count_open};
-pub use limit_settings::{Bucket, LimitSettings};
+pub use limit_settings::{Bucket, LimitSettings, PollLimits};
 pub use login::Attempt;
 pub use traffic::Payer;
 

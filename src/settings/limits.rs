@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Mode;
 use super::rules::Reader;
-use crate::rate_limits::{AddressSource, Bucket, ClientAddress, LimitSettings};
+use crate::rate_limits::{AddressSource, Bucket, ClientAddress, LimitSettings, PollLimits};
 use crate::store::Quota;
 
 /// Proxies in a row that may stand before this server.
@@ -35,6 +35,7 @@ impl Reader<'_> {
             read: self.bucket("LIMIT_READ", defaults.read),
             search: self.bucket("LIMIT_SEARCH", defaults.search),
             anonymous: self.bucket("LIMIT_ANONYMOUS", defaults.anonymous),
+            polls: self.polls(defaults.polls),
             waiting_hashes: defaults.waiting_hashes,
         };
         match self.get("LIMITS").as_deref() {
@@ -44,6 +45,23 @@ impl Reader<'_> {
             Some(_) => self.wrong("LIMITS", "must be on or off"),
         }
         settings
+    }
+
+    fn polls(&mut self, defaults: PollLimits) -> PollLimits {
+        PollLimits {
+            per_session: self.poll_count("MAX_POLLS_PER_SESSION", defaults.per_session),
+            per_user: self.poll_count("MAX_POLLS_PER_USER", defaults.per_user),
+            in_all: self.poll_count("MAX_POLLS", defaults.in_all),
+        }
+    }
+
+    fn poll_count(&mut self, variable: &'static str, default: usize) -> usize {
+        let Some(text) = self.get(variable) else { return default };
+        let count = parse_digits(&text).and_then(|count| usize::try_from(count).ok());
+        count.filter(|count| (1..=PollLimits::MAX_COUNT).contains(count)).unwrap_or_else(|| {
+            self.wrong(variable, format!("must be a number from 1 to {}, e.g. {default}", PollLimits::MAX_COUNT));
+            default
+        })
     }
 
     fn quota(&mut self, variable: &'static str, default: Quota) -> Quota {
@@ -157,10 +175,10 @@ mod tests {
     fn the_table_tells_the_true_defaults() {
         let defaults: Vec<_> = VARIABLES
             .iter()
-            .filter(|variable| variable.name.starts_with("LIMIT_"))
+            .filter(|variable| variable.name.starts_with("LIMIT_") || variable.name.starts_with("MAX_POLLS"))
             .map(|variable| (variable.name, variable.default.trim_matches('`')))
             .collect();
-        assert_eq!(defaults.len(), 13);
+        assert_eq!(defaults.len(), 16);
         assert_eq!(load_from(&defaults).expect("valid").limits, LimitSettings::default());
         assert_eq!(load_from(&[]).expect("valid").limits, LimitSettings::default());
     }
@@ -182,6 +200,15 @@ mod tests {
         }
         assert_eq!(load_from(&[("LIMIT_READ", "1000001/1h")]).expect_err("too many"), ["LIMIT_READ"]);
         assert_eq!(load_from(&in_production("LIMIT_READ", "0/1h")).expect_err("none"), ["LIMIT_READ"]);
+    }
+
+    #[test]
+    fn the_counts_of_polls_can_be_set() {
+        let polls = load_from(&[("MAX_POLLS_PER_USER", "1"), ("MAX_POLLS", "1000000")]).expect("valid").limits.polls;
+        assert_eq!(polls, PollLimits { per_user: 1, in_all: 1_000_000, ..LimitSettings::default().polls });
+        for bad in ["0", "1000001", "-1", "+1", "1.5", "many", "99999999999999999999"] {
+            assert_eq!(load_from(&[("MAX_POLLS", bad)]).expect_err(bad), ["MAX_POLLS"]);
+        }
     }
 
     #[test]

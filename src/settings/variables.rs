@@ -115,6 +115,9 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "LIMIT_READ", default: "`100/5s`", meaning: "other requests of one person" },
     Variable { name: "LIMIT_SEARCH", default: "`30/1m`", meaning: "searches of one person" },
     Variable { name: "LIMIT_ANONYMOUS", default: "`60/30s`", meaning: "requests from one net without a valid token" },
+    Variable { name: "MAX_POLLS_PER_SESSION", default: "`4`", meaning: "requests of one session that wait for news at a time" },
+    Variable { name: "MAX_POLLS_PER_USER", default: "`10`", meaning: "requests of one person that wait for news at a time" },
+    Variable { name: "MAX_POLLS", default: "`5000`", meaning: "requests that wait for news in this process" },
     Variable { name: "RUST_LOG", default: "`info`", meaning: "which log lines are written (env_logger's filter)" },
     Variable {
         name: "LOG_FORMAT",

@@ -1,7 +1,7 @@
 //! `GET /api/users/export`: everything that is kept of the caller, one JSON object a line.
 //!
 //! The first page begins with the account, its sessions, friends and blocks; messages follow, newest first, over as many
-//! pages as it takes. Secrets are not part of it.
+//! pages as it takes, then how far the caller has read each chat. Secrets are not part of it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -9,9 +9,11 @@ use serde::Serialize;
 use crate::domain::Timestamp;
 use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, SessionEntry, cut_page, decode_cursor};
 use crate::identity::Bearer;
-use crate::store::{AccountData, MessageCursor, Store};
+use crate::store::{AccountData, Conversation, ConversationCursor, MessageCursor, Store, StoreError};
 
-const PAGE_MESSAGES: usize = 100;
+const PAGE_ENTRIES: usize = 100;
+/// What the cursor to a page of conversations begins with; the first of them has nothing behind it.
+const CONVERSATIONS: &str = "chats.";
 const NEXT_CURSOR: &str = "X-Next-Cursor";
 const NDJSON: &str = "application/x-ndjson";
 
@@ -41,22 +43,36 @@ enum Line {
         user_id: String,
     },
     Message(MessageBody),
+    Conversation {
+        chat_id: String,
+        user_id: String,
+        read_seq: u64,
+    },
 }
 
+/// Where a page begins.
+enum Place {
+    Account,
+    Messages(MessageCursor),
+    Conversations(Option<ConversationCursor>),
+}
+
+/// A page, and the cursor to the next one.
+type Page = (Vec<Line>, Option<String>);
+
 pub(super) async fn export(request: HttpRequest, bearer: Bearer, store: web::Data<dyn Store>) -> Result<HttpResponse, ApiError> {
-    let cursor = check(request.query_string())?;
-    // One more than the page holds tells whether there is another page.
-    let listed = store.list_messages(bearer.user(), cursor.as_ref(), PAGE_MESSAGES + 1);
-    let (mut lines, mut messages) = if cursor.is_none() {
-        let (found, messages) = futures_util::try_join!(store.find_account_data(bearer.session_key()), listed)?;
-        (account_lines(bearer.admit(found)?), messages)
-    } else {
-        let (found, messages) = futures_util::try_join!(store.find_session(bearer.session_key()), listed)?;
-        bearer.admit(found)?;
-        (Vec::new(), messages)
+    let store = store.get_ref();
+    let (lines, next) = match check(request.query_string())? {
+        Place::Account => {
+            let (found, (messages, next)) =
+                futures_util::try_join!(store.find_account_data(bearer.session_key()), message_lines(store, &bearer, None))?;
+            let mut lines = account_lines(bearer.admit(found)?);
+            lines.extend(messages);
+            (lines, next)
+        }
+        Place::Messages(cursor) => behind_session(store, &bearer, message_lines(store, &bearer, Some(&cursor))).await?,
+        Place::Conversations(cursor) => behind_session(store, &bearer, conversation_lines(store, &bearer, cursor.as_ref())).await?,
     };
-    let next = cut_page(&mut messages, PAGE_MESSAGES);
-    lines.extend(messages.into_iter().map(|message| Line::Message(message.into())));
     let mut answer = HttpResponse::Ok();
     if let Some(next) = next {
         answer.insert_header((NEXT_CURSOR, next));
@@ -64,11 +80,49 @@ pub(super) async fn export(request: HttpRequest, bearer: Bearer, store: web::Dat
     Ok(answer.content_type(NDJSON).body(to_ndjson(&lines)?))
 }
 
-fn check(query: &str) -> Result<Option<MessageCursor>, ApiError> {
+fn check(query: &str) -> Result<Place, ApiError> {
     let mut query = Query::parse(query, &["cursor"])?;
     let mut fields = Fields::new();
-    let cursor = fields.optional("cursor", query.take("cursor"), |text| decode_cursor(&text).ok_or("is not an X-Next-Cursor of this list"));
-    fields.finish().map(|()| cursor)
+    let place = fields.optional("cursor", query.take("cursor"), |text| parse_place(&text).ok_or("is not an X-Next-Cursor of this list"));
+    fields.finish().map(|()| place.unwrap_or(Place::Account))
+}
+
+fn parse_place(text: &str) -> Option<Place> {
+    match text.strip_prefix(CONVERSATIONS) {
+        None => decode_cursor(text).map(Place::Messages),
+        Some("") => Some(Place::Conversations(None)),
+        Some(text) => decode_cursor(text).map(|cursor| Place::Conversations(Some(ConversationCursor::from(cursor)))),
+    }
+}
+
+/// A page that needs nothing of the caller but a live session.
+async fn behind_session(
+    store: &dyn Store,
+    bearer: &Bearer,
+    page: impl Future<Output = Result<Page, StoreError>>,
+) -> Result<Page, ApiError> {
+    let (found, page) = futures_util::try_join!(store.find_session(bearer.session_key()), page)?;
+    bearer.admit(found).map(|()| page)
+}
+
+async fn message_lines(store: &dyn Store, bearer: &Bearer, before: Option<&MessageCursor>) -> Result<Page, StoreError> {
+    // One more than the page holds tells whether there is another page.
+    let mut messages = store.list_messages(bearer.user(), before, PAGE_ENTRIES + 1).await?;
+    let next = cut_page(&mut messages, PAGE_ENTRIES, |message| message);
+    // Whoever has no message has no chat.
+    let then_chats = (!messages.is_empty()).then(|| CONVERSATIONS.to_owned());
+    Ok((messages.into_iter().map(|message| Line::Message(message.into())).collect(), next.or(then_chats)))
+}
+
+async fn conversation_lines(store: &dyn Store, bearer: &Bearer, before: Option<&ConversationCursor>) -> Result<Page, StoreError> {
+    let mut conversations = store.list_conversations(bearer.user(), before, PAGE_ENTRIES + 1, bearer.now()).await?;
+    let next = cut_page(&mut conversations, PAGE_ENTRIES, |conversation| &conversation.last_message);
+    let line = |conversation: Conversation| Line::Conversation {
+        chat_id: conversation.chat().to_string(),
+        user_id: conversation.peer_id().to_string(),
+        read_seq: conversation.read_seq,
+    };
+    Ok((conversations.into_iter().map(line).collect(), next.map(|cursor| format!("{CONVERSATIONS}{cursor}"))))
 }
 
 fn account_lines(data: AccountData) -> Vec<Line> {

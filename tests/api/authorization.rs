@@ -88,6 +88,9 @@ fn rows() -> Vec<Row> {
         row(Method::GET, "/api/chat/messages", LOGGED_IN),
         row(Method::GET, "/api/chat/messages", [401, 401, 401, 404, 200, 404, 200]).query(|cast| format!("?chatId={}", cast.chat)),
         row(Method::GET, "/api/chat/messages", LOGGED_IN).query(|cast| format!("?with={}", cast.owner.id)),
+        row(Method::GET, "/api/chat/conversations", LOGGED_IN),
+        row(Method::PUT, "/api/chat/conversations", [401, 401, 401, 404, 200, 404, 200])
+            .body(|cast| json!({ "chatId": cast.chat, "readSeq": 1 })),
         // Undo friendships, so they stay behind what those decide.
         row(Method::POST, "/api/users/blocks", [401, 401, 401, 200, 200, 200, 422]).body(user),
         row(Method::GET, "/api/users/blocks", LOGGED_IN),

@@ -145,10 +145,46 @@ impl Person {
         self.post("/api/chat/send", &json!({ "recipientId": recipient.id, "message": message })).await
     }
 
+    /// Sends so many messages; gives their chat.
+    pub async fn send_several(&self, recipient: &Person, count: usize) -> String {
+        let mut chat = String::new();
+        for number in 1..=count {
+            chat = text(&self.send(recipient, &format!("message {number}")).await.ok()["chatId"]);
+        }
+        chat
+    }
+
+    /// Asks for what is behind a message of the chat with somebody, and waits for it.
+    pub async fn poll_messages(&self, with: &Person, after: u64, seconds: u64) -> Answer {
+        let path = format!("/api/chat/messages?with={}&after={after}", with.id);
+        Answer::of(self.request(Method::GET, &path).header("Prefer", format!("wait={seconds}"))).await
+    }
+
+    /// Asks for a list of conversations other than the one with this tag, and waits for it.
+    pub async fn poll_conversations(&self, tag: &str, seconds: u64) -> Answer {
+        let request = self.request(Method::GET, "/api/chat/conversations").header("If-None-Match", tag);
+        Answer::of(request.header("Prefer", format!("wait={seconds}"))).await
+    }
+
+    /// The tag of the present list of conversations.
+    pub async fn conversations_tag(&self) -> String {
+        self.get("/api/chat/conversations").await.header("etag").to_owned()
+    }
+
     /// The messages of a page, such as `?limit=5`.
     pub async fn messages(&self, query: &str) -> Vec<Value> {
         let body = self.get(&format!("/api/chat/messages{query}")).await.ok();
         body["messages"].as_array().expect("a list of messages").clone()
+    }
+
+    /// The conversations of a page, such as `?limit=5`.
+    pub async fn conversations(&self, query: &str) -> Vec<Value> {
+        let body = self.get(&format!("/api/chat/conversations{query}")).await.ok();
+        body["conversations"].as_array().expect("a list of conversations").clone()
+    }
+
+    pub async fn mark_read(&self, chat: &str, seq: u64) -> Answer {
+        self.put("/api/chat/conversations", &json!({ "chatId": chat, "readSeq": seq })).await
     }
 }
 

@@ -129,6 +129,14 @@ impl Context {
         }
     }
 
+    /// Clients of two instances of their own each; of the one server where there is one.
+    pub fn two_ways_in(&self) -> [Client; 2] {
+        match &self.target {
+            Target::Instances(servers) => [Client::new(servers[0].url()), Client::new(servers[1].url())],
+            Target::Program(_) | Target::Host(_) => [self.client.clone(), self.client.clone()],
+        }
+    }
+
     /// What the server keeps, past the program.
     pub async fn database(&self) -> Database {
         match &self.database {

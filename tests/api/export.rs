@@ -12,6 +12,7 @@ use crate::tests;
 tests!(Context:
     an_export_holds_everything_that_is_kept,
     messages_go_on_over_pages,
+    chats_go_on_over_pages,
     an_export_holds_no_secret_and_nothing_of_others,
     a_cursor_that_is_none_is_refused,
 );
@@ -39,7 +40,6 @@ async fn an_export_holds_everything_that_is_kept(context: Arc<Context>) {
     ann.send(&bob, "hello").await.ok();
     bob.send(&ann, "hello back").await.ok();
     let (lines, next) = page(&ann, "").await;
-    assert_eq!(next, None);
     let kinds: Vec<_> = lines.iter().map(|line| text(&line["type"])).collect();
     assert_eq!(kinds, ["account", "session", "friend", "block", "message", "message"]);
     let account = &lines[0];
@@ -51,6 +51,27 @@ async fn an_export_holds_everything_that_is_kept(context: Arc<Context>) {
     assert_eq!(lines[2]["userId"], bob.id.as_str());
     assert_eq!(lines[3]["userId"], cid.id.as_str());
     assert_eq!((&lines[4]["content"], &lines[5]["content"]), (&json!("hello back"), &json!("hello")), "newest first");
+    let (lines, next) = page(&ann, &format!("?cursor={}", next.expect("there is more"))).await;
+    let chat = &ann.conversations("").await[0];
+    assert_eq!(lines, [json!({ "type": "conversation", "chatId": chat["chatId"], "userId": bob.id, "readSeq": 1 })]);
+    assert_eq!(next, None);
+    assert_eq!(page(&context.person().await, "").await.1, None, "without messages there is one page");
+}
+
+async fn chats_go_on_over_pages(context: Arc<Context>) {
+    let ann = context.person().await;
+    let long = "\u{1f980}".repeat(4_000);
+    for _ in 0..34 {
+        context.person().await.send(&ann, &long).await.ok();
+    }
+    let (mut lines, mut next) = (Vec::new(), Some("chats.".to_owned()));
+    while let Some(cursor) = next {
+        let (more, after) = page(&ann, &format!("?cursor={cursor}")).await;
+        lines.extend(more);
+        next = after;
+    }
+    assert_eq!(lines.iter().map(|line| text(&line["chatId"])).collect::<BTreeSet<_>>().len(), 34);
+    assert_eq!(lines.len(), 34);
 }
 
 async fn messages_go_on_over_pages(context: Arc<Context>) {
@@ -63,12 +84,12 @@ async fn messages_go_on_over_pages(context: Arc<Context>) {
     let mut pages = 1;
     while let Some(cursor) = next {
         let (more, after) = page(&ann, &format!("?cursor={cursor}")).await;
-        assert!(more.iter().all(|line| line["type"] == "message"), "what comes first is not repeated");
+        assert!(more.iter().all(|line| line["type"] == "message" || line["type"] == "conversation"), "what comes first is not repeated");
         lines.extend(more);
         (next, pages) = (after, pages + 1);
     }
     let exported: Vec<_> = of_type(&lines, "message").into_iter().map(|line| text(&line["content"])).collect();
-    assert_eq!((pages, exported.len()), (3, 205));
+    assert_eq!((pages, exported.len()), (4, 205), "three of messages and one of chats");
     assert_eq!(exported.into_iter().collect::<BTreeSet<_>>(), texts.into_iter().collect());
 }
 
@@ -77,7 +98,7 @@ async fn an_export_holds_no_secret_and_nothing_of_others(context: Arc<Context>) 
     bob.befriend(&ann).await.ok();
     bob.send(&ann, "for ann").await.ok();
     context.person().await.send(&bob, "for bob alone").await.ok();
-    let whole = format!("{:?}", page(&ann, "").await.0);
+    let whole = format!("{:?}{:?}", page(&ann, "").await.0, page(&ann, "?cursor=chats.").await.0);
     let secret = text(&crate::token_rules::part(&ann.token, 1)["sid"]);
     for absent in [&secret, "argon2", "for bob alone", &bob.email, &bob.username] {
         assert!(!whole.contains(absent), "{absent}: {whole}");
@@ -86,7 +107,7 @@ async fn an_export_holds_no_secret_and_nothing_of_others(context: Arc<Context>) 
 
 async fn a_cursor_that_is_none_is_refused(context: Arc<Context>) {
     let ann = context.person().await;
-    for bad in ["x", "AAAA", &"A".repeat(200)] {
+    for bad in ["x", "AAAA", "chats", "chats.x", &"A".repeat(200)] {
         ann.get(&format!("{ROUTE}?cursor={bad}")).await.fails_in(&["cursor"]);
     }
     ann.get(&format!("{ROUTE}?before=x")).await.fails(400, "invalid_query");

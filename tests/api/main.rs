@@ -16,6 +16,7 @@ mod chat_messages;
 mod chat_send;
 mod client;
 mod context;
+mod conversations;
 mod database;
 mod delete_account;
 mod email_verification;
@@ -32,9 +33,12 @@ mod original_client;
 mod pages;
 mod password_reset;
 mod passwords;
+mod poll_limits;
+mod polls;
 mod privacy;
 mod profile;
 mod rate_limits;
+mod read_marks;
 mod register;
 mod registration_verified;
 mod revocation;
@@ -83,6 +87,10 @@ fn main() -> ExitCode {
         chat_send::TESTS,
         chat_idempotency::TESTS,
         chat_messages::TESTS,
+        conversations::TESTS,
+        read_marks::TESTS,
+        polls::TESTS,
+        poll_limits::TESTS,
         authorization::TESTS,
         token_rules::TESTS,
         gateway::TESTS,

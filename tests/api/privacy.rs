@@ -27,7 +27,7 @@ tests!(Context:
 );
 
 /// Every field that a body has somewhere.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 15] = [
     "username",
     "email",
     "password",
@@ -41,6 +41,8 @@ const FIELDS: [&str; 13] = [
     "token",
     "currentPassword",
     "newPassword",
+    "chatId",
+    "readSeq",
 ];
 /// Every parameter that a query has somewhere.
 const PARAMETERS: [&str; 9] = ["with", "chatId", "before", "after", "limit", "username", "ids", "cursor", "token"];
@@ -106,6 +108,7 @@ async fn an_address_is_told_to_nobody_else(context: Arc<Context>) {
         bob.get(route).await,
         bob.get("/api/chat/messages").await,
         bob.get(&format!("/api/chat/messages?with={}", ann.id)).await,
+        bob.get("/api/chat/conversations").await,
         bob.put(route, &json!({ "username": ann.username })).await,
         bob.put(route, &json!({ "email": taken })).await,
         bob.delete("/api/users/friends", &json!({ "friendId": ann.id })).await,

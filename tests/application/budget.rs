@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::client::{PASSWORD, Person, text};
 use crate::{Context, tests};
 
-tests!(Context: every_request_keeps_to_its_budget, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, an_open_request_that_is_refused_costs_nothing);
+tests!(Context: every_request_keeps_to_its_budget, a_poll_looks_once_and_once_more_for_news, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, an_open_request_that_is_refused_costs_nothing);
 
 async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
     let context = context.fresh_without_mail().await;
@@ -35,9 +35,35 @@ async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
     context.costs("send with a client id", 4, ann.post("/api/chat/send", &keyed)).await.ok();
     context.costs("messages of one chat", 2, bob.get(&format!("/api/chat/messages?with={}&limit=20", ann.id))).await.ok();
     context.costs("messages of all chats", 3, bob.get("/api/chat/messages?limit=20")).await.ok();
+    let chat = text(&bob.messages("?limit=1").await[0]["chatId"]);
+    context.costs("conversations", 3, bob.get("/api/chat/conversations?limit=20")).await.ok();
+    context.costs("read mark", 2, bob.mark_read(&chat, 5)).await.ok();
     let again = Person { token: text(&login["token"]), ..ann };
     context.costs("log-out", 2, again.log_out()).await.ok();
     context.costs("a token of an ended session", 2, again.get("/api/users/profile")).await.fails(401, "unauthorized");
+    context.clear().await;
+}
+
+async fn a_poll_looks_once_and_once_more_for_news(context: Arc<Context>) {
+    let context = context.fresh_without_mail().await;
+    let (ann, bob) = (Person::register(&context.client).await, Person::register(&context.client).await);
+    ann.send(&bob, "hello").await.ok();
+    let tag = bob.conversations_tag().await;
+    context.costs("messages that are there", 2, bob.poll_messages(&ann, 0, 25)).await.ok();
+    context.costs("messages, until the time is up", 2, bob.poll_messages(&ann, 1, 1)).await.ok();
+    let unchanged = context.costs("conversations, until the time is up", 3, bob.poll_conversations(&tag, 1)).await;
+    assert_eq!(unchanged.status, 304);
+    let (send, poll) = (4, 4);
+    let before = (context.operations)();
+    let news = async {
+        while (context.operations)() < before + 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        ann.send(&bob, "news").await.ok();
+    };
+    let (answer, ()) = futures_util::join!(context.costs("messages that come", send + poll, bob.poll_messages(&ann, 1, 25)), news);
+    answer.ok();
+    assert!((context.watching)() > 0 || context.database.is_none(), "changes of other processes are looked for, and not counted here");
     context.clear().await;
 }
 

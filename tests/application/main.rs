@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chat_functions::auth::RegistrationPolicy;
+use chat_functions::chat::WaitingRoom;
 use chat_functions::domain::{Clock, UserId};
 use chat_functions::gateway::{self, App};
 use chat_functions::identity::{PasswordCost, PasswordHasher, Pseudonyms, Tokens};
@@ -48,10 +49,14 @@ pub struct Context {
     client: Client,
     clock: Clock,
     store: Arc<dyn Store>,
-    operations: Box<dyn Fn() -> u64 + Send + Sync>,
+    operations: Counter,
+    watching: Counter,
     database: Option<TestDatabase>,
     mail: Option<Mail>,
 }
+
+/// Tells how many there were so far.
+type Counter = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// The mail server of a context, and who sends to it.
 struct Mail {
@@ -62,7 +67,10 @@ struct Mail {
 /// A store, and what a context needs to look at it.
 struct Observed {
     store: Arc<dyn Store>,
-    operations: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// What requests have cost.
+    operations: Counter,
+    /// What looking for the changes of other processes has cost.
+    watching: Counter,
     database: Option<TestDatabase>,
 }
 
@@ -72,26 +80,37 @@ impl Observed {
         let folder = tempfile::tempdir().expect("a folder").keep();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder).expect("a store"));
         let counted = Arc::clone(&store);
-        Self { store, operations: Box::new(move || counted.operations()), database: None }
+        Self { store, operations: Box::new(move || counted.operations()), watching: Box::new(|| 0), database: None }
     }
 
     async fn on_mongodb() -> Result<Self, String> {
         let database = TestDatabase::new()?;
-        let commands = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&commands);
+        let (of_requests, of_watcher) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (operations, watching) = (Arc::clone(&of_requests), Arc::clone(&of_watcher));
         let observer = EventHandler::callback(move |event| {
             if let CommandEvent::Started(started) = event
                 && !UPKEEP.contains(&started.command_name.as_str())
             {
-                counted.fetch_add(1, Ordering::SeqCst);
+                let counter = if looks_for_changes(&started.command) { &of_watcher } else { &of_requests };
+                counter.fetch_add(1, Ordering::SeqCst);
             }
         });
         let store = MongoStore::connect_observed(&database.uri(), observer).map_err(|error| error.to_string())?;
         while store.check().await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Self { store: Arc::new(store), operations: Box::new(move || commands.load(Ordering::SeqCst)), database: Some(database) })
+        let counter = |count: Arc<AtomicU64>| -> Counter { Box::new(move || count.load(Ordering::SeqCst)) };
+        Ok(Self { store: Arc::new(store), operations: counter(operations), watching: counter(watching), database: Some(database) })
     }
+}
+
+/// Whether a command is one of those by which a store hears of the changes of other processes: on the stream of a whole
+/// database, or by the marks of change.
+fn looks_for_changes(command: &Document) -> bool {
+    let is_by_mark =
+        command.get_document("filter").is_ok_and(|filter| filter.keys().any(|name| name.to_lowercase().ends_with("changedat")));
+    let is_of_stream = command.get_i32("aggregate").is_ok() || command.get_str("collection").is_ok_and(|name| name == "$cmd.aggregate");
+    is_by_mark || is_of_stream
 }
 
 impl Context {
@@ -115,8 +134,8 @@ impl Context {
     }
 
     fn new(observed: Observed, clock: Clock, client: Client, mail: Option<Mail>) -> Self {
-        let Observed { store, operations, database } = observed;
-        Self { client, clock, store, operations, database, mail }
+        let Observed { store, operations, watching, database } = observed;
+        Self { client, clock, store, operations, watching, database, mail }
     }
 
     /// A store like this one's, with data of its own.
@@ -195,6 +214,8 @@ impl Context {
 fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: RegistrationPolicy) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let client = Client::new(&format!("http://{}", listener.local_addr().expect("an address")));
+    let waiting_room = WaitingRoom::new(LimitSettings::off().polls);
+    store.listen(Arc::new(waiting_room.clone()));
     let app = App {
         store: Arc::clone(store),
         clock: clock.clone(),
@@ -202,6 +223,7 @@ fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: Re
         passwords: PasswordHasher::new(PasswordCost::LOWEST, 8, usize::MAX).expect("a hasher"),
         rate_limits: RateLimits::new(LimitSettings::off(), ClientAddress::default(), Arc::clone(store)),
         mailer,
+        waiting_room,
         registration,
         pseudonyms: Pseudonyms::new(&JWT_SECRET.into()),
         services: Service::ALL.to_vec(),
@@ -216,6 +238,8 @@ fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: Re
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    // A store that is listened to watches its database in the background.
+    let _entered = runtime.enter();
     let sqlite = Context::without_mail(Observed::on_sqlite());
     let mongodb = runtime.block_on(Observed::on_mongodb()).map(Context::without_mail);
     let ways = vec![Way { name: "sqlite", context: Ok(Arc::new(sqlite)) }, Way { name: "mongodb", context: mongodb.map(Arc::new) }];

@@ -1,0 +1,106 @@
+//! `GET /api/chat/conversations`: the caller's chats, the one with the newest message first.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use super::place::Seen;
+use super::poll::{Look, Poll};
+use crate::domain::Timestamp;
+use crate::http::{ApiError, Fields, KnownTags, MessageBody, PublicUser, Query, Tagged, cut_page, decode_cursor, take_limit};
+use crate::identity::Bearer;
+use crate::store::{ChatProgress, Conversation, ConversationCursor, Store};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConversationPage {
+    conversations: Vec<ConversationBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_before: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConversationBody {
+    chat_id: String,
+    user: PublicUser,
+    last_message: MessageBody,
+    last_seq: u64,
+    read_seq: u64,
+    peer_read_seq: u64,
+    unread: u64,
+}
+
+/// A page as it is answered, and as far as the chats on it had got.
+struct PageLook<'a> {
+    page: Tagged,
+    progress: Vec<ChatProgress>,
+    known: Option<&'a KnownTags>,
+}
+
+impl Look for PageLook<'_> {
+    fn is_news(&self) -> bool {
+        !self.known.is_some_and(|known| self.page.is_among(known))
+    }
+
+    fn seen(&self) -> Seen {
+        Seen::Conversations(self.progress.clone())
+    }
+}
+
+pub(super) async fn list_conversations(
+    request: HttpRequest,
+    bearer: Bearer,
+    store: web::Data<dyn Store>,
+) -> Result<HttpResponse, ApiError> {
+    let (before, limit) = check(request.query_string())?;
+    let (store, known) = (store.get_ref(), KnownTags::of(&request));
+    // A client that has no list yet has nothing to wait for.
+    let poll = if known.is_some() { Poll::begin(&request, &bearer, Seen::Conversations(Vec::new()))? } else { None };
+    let look = async || {
+        let now = bearer.at_present().now();
+        // One more than the page holds tells whether there is another page.
+        let list = store.list_conversations(bearer.user(), before.as_ref(), limit + 1, now).await?;
+        PageLook::new(list, limit, known.as_ref(), now)
+    };
+    let session = async { Ok(store.find_session(bearer.session_key()).await?) };
+    let (found, mut latest) = futures_util::try_join!(session, look())?;
+    bearer.admit(found)?;
+    if let Some(poll) = &poll {
+        latest = poll.until_news(latest, &bearer, store, look).await?;
+    }
+    Ok(latest.page.respond(known.as_ref(), |response| poll.iter().for_each(|poll| poll.tell(response))))
+}
+
+fn check(query: &str) -> Result<(Option<ConversationCursor>, usize), ApiError> {
+    let mut query = Query::parse(query, &["before", "limit"])?;
+    let mut fields = Fields::new();
+    let limit = take_limit(&mut query, &mut fields);
+    let before = fields.optional("before", query.take("before"), |text| decode_cursor(&text).ok_or("is not a nextBefore of this list"));
+    fields.finish()?;
+    Ok((before.map(ConversationCursor::from), limit))
+}
+
+impl<'a> PageLook<'a> {
+    /// `list` may hold one conversation more than asked for.
+    fn new(mut list: Vec<Conversation>, limit: usize, known: Option<&'a KnownTags>, now: Timestamp) -> Result<Self, ApiError> {
+        let next_before = cut_page(&mut list, limit, |conversation| &conversation.last_message);
+        let progress = list.iter().map(Conversation::progress).collect();
+        let conversations = list.into_iter().map(|conversation| ConversationBody::new(conversation, now)).collect();
+        Ok(Self { page: Tagged::new(&ConversationPage { conversations, next_before })?, progress, known })
+    }
+}
+
+impl ConversationBody {
+    fn new(conversation: Conversation, now: Timestamp) -> Self {
+        let (last_seq, read_seq) = (conversation.last_message.seq, conversation.read_seq);
+        Self {
+            chat_id: conversation.chat().to_string(),
+            user: conversation.peer.as_ref().map_or_else(|| PublicUser::deleted(conversation.peer_id()), |peer| PublicUser::new(peer, now)),
+            last_seq,
+            read_seq,
+            peer_read_seq: conversation.peer_read_seq,
+            unread: last_seq.saturating_sub(read_seq),
+            last_message: conversation.last_message.into(),
+        }
+    }
+}

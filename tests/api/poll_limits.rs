@@ -1,0 +1,149 @@
+//! How many may wait at a time, and that who waits takes nothing from the others.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::client::{Answer, Client, Person};
+use crate::context::{ALONE, Context};
+use crate::support::server::Server;
+use crate::tests;
+
+tests!(Context:
+    a_session_and_a_person_wait_only_so_often_at_a_time in ALONE,
+    a_session_that_waits_too_often_ends_its_oldest_wait in ALONE,
+    a_process_lets_only_so_many_wait in ALONE,
+    who_waits_is_not_in_work in ALONE,
+    a_client_that_goes_away_leaves_its_place in ALONE,
+);
+
+/// Requests in work at once, which polls are not among.
+const IN_WORK: usize = 512;
+
+/// What must not be in the way; registrations are counted in the database, which other tests share.
+const RAISED: [(&str, &str); 3] = [("LIMIT_REGISTER", "1000/1h"), ("LIMIT_READ", "1000000/1s"), ("LIMIT_ANONYMOUS", "1000000/1s")];
+
+/// A server with these limits, and two people at it.
+async fn server_with(context: &Context, limits: &[(&str, &str)]) -> (tempfile::TempDir, Server, Person, Person) {
+    let limits = RAISED.into_iter().chain(limits.iter().copied());
+    let environment = limits.fold(context.environment().with("LIMITS", "on"), |environment, (name, value)| environment.with(name, value));
+    let (folder, server) = context.instance_with(environment).await;
+    let client = Client::new(server.url());
+    let (ann, bob) = (Person::register(&client).await, Person::register(&client).await);
+    (folder, server, ann, bob)
+}
+
+/// Polls of a person that are under way, as many as there are.
+fn polls(person: &Person, with: &Person, count: usize) -> JoinSet<Answer> {
+    (0..count)
+        .map(|_| (person.clone(), with.clone()))
+        .map(|(person, with)| async move { person.poll_messages(&with, 0, 25).await })
+        .collect()
+}
+
+/// The next answer, which comes long before the time of a poll is up.
+async fn first_answer(polls: &mut JoinSet<Answer>) -> Answer {
+    tokio::time::timeout(Duration::from_secs(10), polls.join_next()).await.expect("an answer").expect("a poll").expect("no panic")
+}
+
+async fn a_session_and_a_person_wait_only_so_often_at_a_time(context: Arc<Context>) {
+    let limits = [("MAX_POLLS_PER_SESSION", "2"), ("MAX_POLLS_PER_USER", "3")];
+    let (_folder, _server, ann, bob) = server_with(&context, &limits).await;
+    let other = ann.log_in_again().await;
+    let mut of_session = polls(&ann, &bob, 3);
+    let refused = first_answer(&mut of_session).await;
+    assert_eq!(refused.header("retry-after"), "2");
+    refused.fails(429, "rate_limited");
+    let mut of_person = polls(&other, &bob, 2);
+    let refused = first_answer(&mut of_person).await;
+    let seconds: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1..=26).contains(&seconds), "{seconds}");
+    refused.fails(429, "rate_limited");
+    // Whoever may not wait may still ask.
+    assert!(ann.messages(&format!("?with={}&after=0", bob.id)).await.is_empty());
+    bob.send(&ann, "hello").await.ok();
+    let waited = of_session.join_all().await.into_iter().chain(of_person.join_all().await);
+    assert_eq!(waited.map(|answer| assert_eq!(answer.ok()["messages"][0]["content"], "hello")).count(), 3);
+}
+
+async fn a_session_that_waits_too_often_ends_its_oldest_wait(context: Arc<Context>) {
+    let (_folder, _server, ann, bob) = server_with(&context, &[("MAX_POLLS_PER_SESSION", "1")]).await;
+    let admitted = async || {
+        loop {
+            let answer = ann.poll_messages(&bob, 0, 25).await;
+            if answer.status != StatusCode::TOO_MANY_REQUESTS {
+                return answer.ok();
+            }
+        }
+    };
+    // Whichever of the two is admitted first gives its place to the other.
+    let (mut one, mut other) = (Box::pin(admitted()), Box::pin(admitted()));
+    let displaced = tokio::select! {
+        displaced = &mut one => { one = other; displaced }
+        displaced = &mut other => displaced,
+    };
+    assert_eq!(displaced, json!({ "messages": [] }), "with what there was");
+    let (answer, _) = futures_util::join!(one, bob.send(&ann, "hello"));
+    assert_eq!(answer["messages"][0]["content"], "hello");
+}
+
+async fn a_process_lets_only_so_many_wait(context: Arc<Context>) {
+    let (_folder, _server, ann, bob) = server_with(&context, &[("MAX_POLLS", "1")]).await;
+    let mut both = polls(&ann, &bob, 2);
+    let refused = first_answer(&mut both).await;
+    assert!(!refused.header("retry-after").is_empty());
+    refused.fails(503, "overloaded");
+    bob.send(&ann, "hello").await.ok();
+    first_answer(&mut both).await.ok();
+}
+
+async fn who_waits_is_not_in_work(context: Arc<Context>) {
+    let in_all = IN_WORK + 88;
+    let count = in_all.to_string();
+    let limits = [("MAX_POLLS_PER_SESSION", count.as_str()), ("MAX_POLLS_PER_USER", &count), ("MAX_POLLS", &count)];
+    let (_folder, _server, ann, bob) = server_with(&context, &limits).await;
+    let patient = |person: Person, with: Person| async move {
+        loop {
+            // So many at once may find the store busy before they wait, and when they are woken.
+            let answer = person.poll_messages(&with, 0, 25).await;
+            if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+                return answer.ok();
+            }
+        }
+    };
+    let mut waiting: JoinSet<Value> = (0..in_all).map(|_| patient(ann.clone(), bob.clone())).collect();
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < Duration::from_secs(20), "they do not all wait while others are served");
+        // The room is full when there is no place for one more.
+        let is_full = bob.poll_messages(&ann, 0, 0).await.status == StatusCode::SERVICE_UNAVAILABLE;
+        let others = join_all((0..20).map(|_| bob.get("/api/users/profile"))).await;
+        if is_full && others.iter().all(|answer| answer.status == StatusCode::OK) {
+            break;
+        }
+    }
+    assert!(waiting.try_join_next().is_none(), "all of them wait");
+    bob.send(&ann, "hello").await.ok();
+    for answer in waiting.join_all().await {
+        assert_eq!(answer["messages"][0]["content"], "hello");
+    }
+}
+
+async fn a_client_that_goes_away_leaves_its_place(context: Arc<Context>) {
+    let limits = [("MAX_POLLS_PER_SESSION", "2")];
+    let (_folder, _server, ann, bob) = server_with(&context, &limits).await;
+    for round in 0..5 {
+        let mut polls = polls(&ann, &bob, 3);
+        // When one of three is refused the other two wait.
+        first_answer(&mut polls).await.fails(429, "rate_limited");
+        polls.shutdown().await;
+        let begun = Instant::now();
+        while ann.poll_messages(&bob, 0, 0).await.status != StatusCode::OK {
+            assert!(begun.elapsed() < Duration::from_secs(5), "a place is still taken in round {round}");
+        }
+    }
+}
