@@ -23,6 +23,7 @@ mod email_verification;
 mod export;
 mod friend_list;
 mod friends;
+mod gapless;
 mod gateway;
 mod json_bodies;
 mod key_rotation;
@@ -33,7 +34,9 @@ mod original_client;
 mod pages;
 mod password_reset;
 mod passwords;
+mod poll_delivery;
 mod poll_limits;
+mod poll_revocation;
 mod polls;
 mod privacy;
 mod profile;
@@ -87,10 +90,13 @@ fn main() -> ExitCode {
         chat_send::TESTS,
         chat_idempotency::TESTS,
         chat_messages::TESTS,
+        gapless::TESTS,
         conversations::TESTS,
         read_marks::TESTS,
         polls::TESTS,
+        poll_delivery::TESTS,
         poll_limits::TESTS,
+        poll_revocation::TESTS,
         authorization::TESTS,
         token_rules::TESTS,
         gateway::TESTS,

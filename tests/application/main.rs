@@ -9,6 +9,9 @@ mod client;
 mod expiry;
 mod lifetimes;
 mod limits;
+mod model;
+mod people;
+mod polls;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -243,6 +246,6 @@ fn main() -> ExitCode {
     let sqlite = Context::without_mail(Observed::on_sqlite());
     let mongodb = runtime.block_on(Observed::on_mongodb()).map(Context::without_mail);
     let ways = vec![Way { name: "sqlite", context: Ok(Arc::new(sqlite)) }, Way { name: "mongodb", context: mongodb.map(Arc::new) }];
-    let tests = [budget::TESTS, expiry::TESTS, lifetimes::TESTS, limits::TESTS];
+    let tests = [budget::TESTS, expiry::TESTS, lifetimes::TESTS, limits::TESTS, model::TESTS, polls::TESTS];
     harness::run(&runtime, ways, &tests, |context| async move { context.clear().await })
 }

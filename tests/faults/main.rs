@@ -22,6 +22,7 @@ mod database_server;
 mod ledger;
 mod log_reader;
 mod mail;
+mod polls;
 mod process;
 #[path = "../support/mod.rs"]
 mod support;
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
         Way { name: "sqlite", context: Ok(Arc::new(Context { with_mongodb: false })) },
         Way { name: "mongodb", context: TestDatabase::new().map(|_there_is_one| Arc::new(Context { with_mongodb: true })) },
     ];
-    let tests = [process::TESTS, clients::TESTS, database_lost::TESTS, database_server::TESTS, mail::TESTS, log_reader::TESTS];
+    let tests =
+        [process::TESTS, clients::TESTS, database_lost::TESTS, database_server::TESTS, mail::TESTS, log_reader::TESTS, polls::TESTS];
     harness::run(&runtime, ways, &tests, |_context| async {})
 }
