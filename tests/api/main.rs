@@ -51,6 +51,7 @@ mod sessions;
 mod settings;
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal_chat;
 mod token_rules;
 
 use std::process::ExitCode;
@@ -107,6 +108,7 @@ fn main() -> ExitCode {
         privacy::TESTS,
         audit::TESTS,
         settings::TESTS,
+        terminal_chat::TESTS,
         rate_limits::guessing::TESTS,
         rate_limits::mail::TESTS,
         rate_limits::clients::TESTS,
