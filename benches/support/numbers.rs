@@ -1,0 +1,51 @@
+//! Times, and what is said about them.
+
+use std::time::Duration;
+
+/// Whether only a short form is to run, which proves that it works and measures nothing.
+#[must_use]
+pub fn is_short() -> bool {
+    std::env::args().any(|argument| argument == "--short")
+}
+
+/// Whether a part is to run: when it is named, or none is.
+#[must_use]
+pub fn is_wanted(part: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    named.peek().is_none() || named.any(|argument| argument == part)
+}
+
+/// Times that were measured under one name.
+#[derive(Default)]
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    pub fn add(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
+    /// The time that half of them do not exceed.
+    #[must_use]
+    pub fn median(&self) -> Duration {
+        self.percentile(50)
+    }
+
+    /// The time that so many in a hundred do not exceed; there must be one.
+    #[must_use]
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
+    }
+
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A time in milliseconds, for a table.
+#[must_use]
+pub fn millis(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1_000.0)
+}

@@ -1,0 +1,55 @@
+//! What a process takes, as Linux tells it.
+
+use std::time::{Duration, Instant};
+
+/// The kernel's unit of processor time, in seconds: a hundredth of one on every Linux of today.
+const TICK_SECONDS: f64 = 0.01;
+/// A process that takes no more than this part of a core has nothing to do but its upkeep.
+const CALM: f64 = 0.05;
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running process.
+#[derive(Clone, Copy)]
+pub struct Process(pub u32);
+
+impl Process {
+    /// The memory that it holds, in MiB.
+    pub fn memory_mib(self) -> f64 {
+        let status = self.read("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("resident memory");
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib / 1024.0
+    }
+
+    /// The part of a core that it takes over some time.
+    pub async fn load(self, over: Duration) -> f64 {
+        let (before, begun) = (self.processor_seconds(), Instant::now());
+        tokio::time::sleep(over).await;
+        (self.processor_seconds() - before) / begun.elapsed().as_secs_f64()
+    }
+
+    /// Waits until it holds so many open files, connections among them, and has nothing to do.
+    pub async fn settle(self, files: usize) {
+        let begun = Instant::now();
+        while self.files() < files || self.load(Duration::from_millis(500)).await > CALM {
+            assert!(begun.elapsed() < PATIENCE, "it holds {} open files and does not come to rest", self.files());
+        }
+    }
+
+    fn files(self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process").count()
+    }
+
+    /// In its own code and in the kernel's on its behalf.
+    fn processor_seconds(self) -> f64 {
+        let stat = self.read("stat");
+        // The name, which may hold spaces, ends with the last parenthesis; what follows are fields from the third on.
+        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+        let ticks = |index: usize| fields[index].parse::<u32>().expect("a number");
+        TICK_SECONDS * f64::from(ticks(11) + ticks(12))
+    }
+
+    fn read(self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.0)).expect("the process")
+    }
+}
