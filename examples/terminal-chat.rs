@@ -62,7 +62,7 @@ impl Chat {
         let mut pause = Duration::from_millis(500);
         loop {
             let (status, headers, body) = attempt(request()).await;
-            let reason = format!("{} {}", text(&body["message"]), body.get("fields").unwrap_or(&json!("")));
+            let reason = text(&body["message"]).to_owned() + &body.get("fields").map_or_else(String::new, |fields| format!(": {fields}"));
             if status == StatusCode::NOT_MODIFIED || (status.is_success() && body.is_object()) {
                 return Ok((headers, body));
             } else if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
