@@ -35,9 +35,11 @@ const STEPS: usize = 50;
 /// Runs at a time.
 const AT_ONCE: u32 = 4;
 
-/// Runs in all.
-fn runs() -> u32 {
-    std::env::var("MODEL_RUNS").ok().and_then(|count| count.parse().ok()).unwrap_or(500)
+/// Runs in all; fewer where the only database at hand is the slow one.
+fn runs(context: &Context) -> u32 {
+    let is_slow = context.database.is_some() && std::env::var("TEST_MONGODB_SERVER").is_ok_and(|path| path.ends_with("secantusd-py"));
+    let default = if is_slow { 50 } else { 500 };
+    std::env::var("MODEL_RUNS").ok().and_then(|count| count.parse().ok()).unwrap_or(default)
 }
 
 /// Where chance begins; `MODEL_SEED` repeats what a run has printed.
@@ -48,6 +50,7 @@ fn seed() -> u64 {
 async fn whatever_people_do_is_answered_as_the_model_says(context: Arc<Context>) {
     let (context, password, seed) = (Arc::new(context.fresh_without_mail().await), people::password().await, seed());
     println!("MODEL_SEED={seed}");
+    let runs = runs(&context);
     let (mut workers, has_failed) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
     for worker in 0..AT_ONCE {
         let (context, password, has_failed) = (Arc::clone(&context), password.clone(), Arc::clone(&has_failed));
@@ -56,7 +59,7 @@ async fn whatever_people_do_is_answered_as_the_model_says(context: Arc<Context>)
                 let case = async { if has_failed.load(Ordering::SeqCst) { Ok(()) } else { run(&context, &password, &case).await } };
                 Handle::current().block_on(case).map_err(TestCaseError::fail)
             };
-            let outcome = block_in_place(|| runner(seed.wrapping_add(worker.into())).run(&chance::case(STEPS), run));
+            let outcome = block_in_place(|| runner(runs, seed.wrapping_add(worker.into())).run(&chance::case(STEPS), run));
             has_failed.fetch_or(outcome.is_err(), Ordering::SeqCst);
             outcome
         });
@@ -76,8 +79,8 @@ fn listed(case: &[Step]) -> String {
     case.iter().map(|step| format!("{step:?},")).collect::<Vec<_>>().join("\n")
 }
 
-fn runner(seed: u64) -> TestRunner {
-    let config = Config { cases: runs().div_ceil(AT_ONCE), failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() };
+fn runner(runs: u32, seed: u64) -> TestRunner {
+    let config = Config { cases: runs.div_ceil(AT_ONCE), failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
