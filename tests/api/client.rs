@@ -224,6 +224,12 @@ impl Answer {
         (self.status, headers, String::from_utf8_lossy(&self.body).replace(id, ""))
     }
 
+    /// Whether it is the health of a store that did not answer within its second, as a slow one that other tests keep busy may
+    /// not: that is no fault of the request.
+    pub fn is_health_of_a_busy_store(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE && self.json()["store"].is_string()
+    }
+
     /// The JSON of the body.
     #[track_caller]
     pub fn json(&self) -> Value {
