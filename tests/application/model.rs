@@ -23,6 +23,7 @@ use step::{Caller, Chat, Door, Mark, Relation, Step, Token, Whom};
 use tokio::runtime::Handle;
 use tokio::task::{JoinSet, block_in_place};
 
+use crate::support::mongodb::TestDatabase;
 use crate::{Context, people, tests};
 
 tests!(Context:
@@ -37,8 +38,7 @@ const AT_ONCE: u32 = 4;
 
 /// Runs in all; fewer where the only database at hand is the slow one.
 fn runs(context: &Context) -> u32 {
-    let is_slow = context.database.is_some() && std::env::var("TEST_MONGODB_SERVER").is_ok_and(|path| path.ends_with("secantusd-py"));
-    let default = if is_slow { 50 } else { 500 };
+    let default = if context.database.is_some() && TestDatabase::is_slow() { 50 } else { 500 };
     std::env::var("MODEL_RUNS").ok().and_then(|count| count.parse().ok()).unwrap_or(default)
 }
 

@@ -15,6 +15,13 @@ impl TestDatabase {
         Ok(Self { server, name: format!("chat_test_{}", uuid::Uuid::new_v4().simple()) })
     }
 
+    /// Whether the only server at hand is the one that Python installs, which is many times slower than others and has no plans like
+    /// MongoDB's.
+    #[allow(dead_code, reason = "not every test program gives it more time")]
+    pub fn is_slow() -> bool {
+        std::env::var("TEST_MONGODB_SERVER").is_ok_and(|path| path.ends_with("secantusd-py"))
+    }
+
     /// The connection string with the database in it.
     pub fn uri(&self) -> String {
         let (base, options) = self.server.split_once('?').unwrap_or((&self.server, ""));
