@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::place::Seen;
-use super::poll::{Look, Poll};
+use super::poll::{Look, Poll, first_look};
 use crate::domain::Timestamp;
 use crate::http::{ApiError, Fields, KnownTags, MessageBody, PublicUser, Query, Tagged, cut_page, decode_cursor, take_limit};
 use crate::identity::Bearer;
@@ -62,9 +62,7 @@ pub(super) async fn list_conversations(
         let list = store.list_conversations(bearer.user(), before.as_ref(), limit + 1, now).await?;
         PageLook::new(list, limit, known.as_ref(), now)
     };
-    let session = async { Ok(store.find_session(bearer.session_key()).await?) };
-    let (found, mut latest) = futures_util::try_join!(session, look())?;
-    bearer.admit(found)?;
+    let mut latest = first_look(poll.as_ref(), &bearer, store, &look).await?;
     if let Some(poll) = &poll {
         latest = poll.until_news(latest, &bearer, store, look).await?;
     }

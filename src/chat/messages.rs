@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::place::Seen;
-use super::poll::{Look, Poll};
+use super::poll::{Look, Poll, first_look};
 use crate::domain::{ChatId, UserId};
 use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, count_fitting, cut_page, decode_cursor, take_limit};
 use crate::identity::Bearer;
@@ -95,9 +95,7 @@ async fn list_of_chat(
     // What is behind the messages that a client has may be waited for; the rest is there or is not.
     let poll = if matches!(window, Window::After(_)) { Poll::begin(request, bearer, seen(chat, window))? } else { None };
     let look = async || Ok(ChatLook { chat, window, page: store.list_chat_messages(chat, window, limit).await? });
-    let session = async { Ok(store.find_session(bearer.session_key()).await?) };
-    let (found, mut latest) = futures_util::try_join!(session, look())?;
-    bearer.admit(found)?;
+    let mut latest = first_look(poll.as_ref(), bearer, store, &look).await?;
     if latest.page.is_empty() && by_chat_id && store.find_chat_head(chat).await?.is_none() {
         return Err(ErrorCode::ChatNotFound.into());
     }

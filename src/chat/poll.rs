@@ -41,9 +41,6 @@ impl Poll {
     }
 
     /// Looks again whenever there may be news, until there is. Gives the last look, which is not news when the time is up.
-    ///
-    /// Whether the session is live is read after each look: what a look has brought was there before that, so that nobody
-    /// gets what is newer than the end of their session.
     pub(super) async fn until_news<L: Look>(
         &self,
         first: L,
@@ -58,8 +55,7 @@ impl Poll {
             if waking == Waking::End {
                 break;
             }
-            latest = look().await?;
-            bearer.at_present().admit(store.find_session(bearer.session_key()).await?)?;
+            latest = look_before_session(&bearer.at_present(), store, &look).await?;
             if waking == Waking::LastLook {
                 break;
             }
@@ -81,4 +77,27 @@ impl Poll {
     pub(super) fn tell(&self, response: &mut HttpResponseBuilder) {
         response.insert_header((Wait::APPLIED, self.wait.applied()));
     }
+}
+
+/// The first look of a request, which somebody with a live session gets. Both are read at once, unless the request waits.
+pub(super) async fn first_look<L>(
+    poll: Option<&Poll>,
+    bearer: &Bearer,
+    store: &dyn Store,
+    look: impl AsyncFn() -> Result<L, ApiError>,
+) -> Result<L, ApiError> {
+    if poll.is_some() {
+        return look_before_session(bearer, store, &look).await;
+    }
+    let session = async { Ok(store.find_session(bearer.session_key()).await?) };
+    let (found, first) = futures_util::try_join!(session, look())?;
+    bearer.admit(found).map(|()| first)
+}
+
+/// A look, and then whether the session is live: what the look has brought was there before that, so that nobody who waits gets what
+/// is newer than the end of their session.
+async fn look_before_session<L>(bearer: &Bearer, store: &dyn Store, look: &impl AsyncFn() -> Result<L, ApiError>) -> Result<L, ApiError> {
+    let latest = look().await?;
+    bearer.admit(store.find_session(bearer.session_key()).await?)?;
+    Ok(latest)
 }

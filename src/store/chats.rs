@@ -112,7 +112,7 @@ pub struct Conversation {
     pub read_seq: u64,
     /// Up to which number the other person has read.
     pub peer_read_seq: u64,
-    /// The other person; `None` when their account was deleted.
+    /// The other person; `None` when their account was deleted, or their record does not decode.
     pub peer: Option<Person>,
 }
 

@@ -174,7 +174,8 @@ pub enum BlockAddition {
 
 /// Profiles, friends and blocks.
 ///
-/// Pending registrations and deleted accounts do not exist for any of these methods.
+/// Pending registrations and deleted accounts do not exist for any of these methods. Lists and searches leave out a person whose
+/// record does not decode, and log its key.
 #[async_trait]
 pub trait UserStore: Send + Sync {
     /// The caller's own record; `None` when the session was ended or never existed. One operation.
