@@ -1,11 +1,16 @@
 //! How soon somebody who waits has a message, and what it takes to let many wait.
 //!
 //! `scripts/with-mongodb cargo bench --bench polls`; `-- latency` and `-- crowd` are its parts, and with `-- --short` it only proves
-//! that it works. Everything goes through the real program, in processes of its own. What has no MongoDB server says so. Many who
+//! that it works. Everything goes through the real program, in processes of its own. What has no MongoDB server says so, and fails where everything has to run. Many who
 //! wait need many open files: `ulimit -n 20000`.
 
 #![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "a bench fails by panicking")]
 
+#[path = "../tests/support/accounts.rs"]
+mod accounts;
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../tests/support/database_server.rs"]
+mod database_server;
 #[path = "../tests/support/mongodb.rs"]
 mod mongodb_server;
 #[path = "support/numbers.rs"]
@@ -123,7 +128,7 @@ async fn measure_latency(name: &str, servers: [&Server; 2], people: &[Person], s
 }
 
 async fn latency_on_one(name: &str, kind: Kind, scale: &Scale) {
-    let Some(site) = open(name, kind) else { return };
+    let Some(site) = Site::open(kind).await else { return println!("{name}: NOT RUN") };
     let people = site.people(2).await;
     let server = site.start().await;
     measure_latency(name, [&server, &server], &people, scale).await;
@@ -132,7 +137,7 @@ async fn latency_on_one(name: &str, kind: Kind, scale: &Scale) {
 }
 
 async fn latency_across_two(name: &str, kind: Kind, scale: &Scale) {
-    let Some(site) = open(name, kind) else { return };
+    let Some(site) = Site::open(kind).await else { return println!("{name}: NOT RUN") };
     let people = site.people(2).await;
     let (one, other) = (site.start().await, site.start().await);
     measure_latency(name, [&one, &other], &people, scale).await;
@@ -174,7 +179,7 @@ async fn operations(counter: Option<&Counter>) -> Option<i64> {
 
 /// Has many people wait for a message from one person, looks at what that takes, and sends one to each.
 async fn measure_crowd(name: &str, kind: Kind, scale: &Scale) {
-    let Some(site) = open(name, kind) else { return };
+    let Some(site) = Site::open(kind).await else { return println!("{name}: NOT RUN") };
     let mut crowd = site.people(scale.crowd + 1).await;
     let writer = Arc::new(crowd.pop().expect("somebody"));
     let (server, counter) = (site.start().await, site.counter().await);
@@ -217,10 +222,6 @@ async fn send_to_all(line: &Line, writer: &Person, crowd: &[Person], waiting: Jo
     println!("  a message to each: all {} sent after {}, all there after {}", times.count(), millis(in_all.0), millis(in_all.1));
     println!("  from a send to its poll's answer: median {}, p99 {}", millis(times.median()), millis(times.percentile(99)));
     println!("  refused for want of room, and repeated: {}", line.refusals.load(Ordering::Relaxed));
-}
-
-fn open(name: &str, kind: Kind) -> Option<Site> {
-    Site::open(kind).map_err(|reason| println!("{name}: NOT RUN: {reason}")).ok()
 }
 
 fn main() {

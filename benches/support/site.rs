@@ -1,8 +1,6 @@
 //! Data on one kind of store, and servers on it.
 
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chat_functions::store::Store;
 use chat_functions::store::mongo::MongoStore;
@@ -10,12 +8,10 @@ use chat_functions::store::sqlite::SqliteStore;
 use mongodb::bson::{Document, doc};
 use tempfile::TempDir;
 
+use crate::database_server::{self, DatabaseServer, not_run};
 use crate::mongodb_server::TestDatabase;
 use crate::people::{self, Person};
 use crate::server::{Environment, Server};
-
-/// How long a database server may take to listen.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a server keeps its data in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,32 +34,25 @@ pub struct Site {
 enum Database {
     None,
     OfTheRun(TestDatabase),
-    Own(OwnServer),
+    Own(DatabaseServer),
 }
 
 /// What a database server counts.
 pub struct Counter(mongodb::Database);
 
-/// A database server of the bench's own; dropping it ends it.
-struct OwnServer {
-    child: Child,
-    port: u16,
-    _folder: TempDir,
-}
-
 impl Site {
-    /// Fresh data; or why there can be none of this kind.
-    pub fn open(kind: Kind) -> Result<Self, String> {
+    /// Fresh data; `None`, said loudly, when there can be none of this kind.
+    pub async fn open(kind: Kind) -> Option<Self> {
         let database = match kind {
             Kind::Sqlite => Database::None,
-            Kind::ChangeStream => Database::OfTheRun(TestDatabase::new()?),
-            Kind::Standalone => Database::Own(OwnServer::start()?),
+            Kind::ChangeStream => Database::OfTheRun(TestDatabase::new().map_or_else(|reason| not_run(&reason), Some)?),
+            Kind::Standalone => Database::Own(DatabaseServer::start(database_server::Kind::Standalone).await?),
         };
         let environment = match database.uri() {
             None => Environment::new(),
             Some(uri) => Environment::new().with("MONGODB_URI", uri),
         };
-        Ok(Self { folder: tempfile::tempdir().map_err(|error| error.to_string())?, environment, database })
+        Some(Self { folder: tempfile::tempdir().expect("a folder"), environment, database })
     }
 
     /// People with accounts. Before a server is started: the embedded store is for one process.
@@ -115,47 +104,7 @@ impl Database {
         match self {
             Self::None => None,
             Self::OfTheRun(database) => Some(database.uri()),
-            Self::Own(server) => Some(format!("mongodb://127.0.0.1:{}/chat?directConnection=true", server.port)),
+            Self::Own(server) => Some(server.uri()),
         }
-    }
-}
-
-impl OwnServer {
-    /// Starts the kind of server that the run found, alone, so that it has no change stream.
-    fn start() -> Result<Self, String> {
-        let executable = std::env::var("TEST_MONGODB_SERVER").map_err(|_| "the MongoDB server of this run is not ours to start")?;
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-        let port = listener.local_addr().map_err(|error| error.to_string())?.port();
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        drop(listener);
-        let mut command = Command::new(&executable);
-        command.args(["--port", &port.to_string()]);
-        if executable.ends_with("mongod") {
-            command.arg("--dbpath").arg(folder.path());
-        } else {
-            command.arg("--standalone").arg("--storage-path").arg(folder.path());
-        }
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
-        let mut server = Self { child, port, _folder: folder };
-        if server.listens() { Ok(server) } else { Err(format!("{executable} does not start alone")) }
-    }
-
-    /// Waits until it listens; `false` when it has ended or takes too long.
-    fn listens(&mut self) -> bool {
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            if begun.elapsed() > PATIENCE || self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        true
-    }
-}
-
-impl Drop for OwnServer {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _ended = self.child.wait();
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use chat::Chat;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::Config;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use crate::client::{Person, time};
 use crate::context::Context;
+use crate::support::chance;
 use crate::tests;
 
 tests!(Context: every_reader_gets_each_message_once_and_in_order_while_8_write);
@@ -40,16 +41,12 @@ fn case() -> impl Strategy<Value = Case> {
 /// Each takes several times as long where a database is between.
 fn runs(context: &Context) -> u32 {
     let default = if context.has_mongodb() { 30 } else { 150 };
-    std::env::var("GAPLESS_RUNS").ok().and_then(|count| count.parse().ok()).unwrap_or(default)
+    chance::count("GAPLESS_RUNS", default)
 }
 
 async fn every_reader_gets_each_message_once_and_in_order_while_8_write(context: Arc<Context>) {
-    let seed = getrandom::u64().expect("random bytes");
-    println!("seed {seed}");
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases: runs(&context), failure_persistence: None, max_shrink_time: 30_000, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let config = Config { cases: runs(&context), max_shrink_time: 30_000, ..Config::default() };
+    let mut runner = chance::runner(config, chance::seed("GAPLESS_SEED"));
     let pairs = Pairs::default();
     block_in_place(|| {
         runner.run(&case(), |case| Handle::current().block_on(Box::pin(run(&context, &pairs, case))).map_err(TestCaseError::fail))

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, PASSWORD, Person};
 use crate::context::Context;
+use crate::support::chance;
 use crate::tests;
 
 tests!(Context:
@@ -28,7 +29,7 @@ const NEW: &str = "maple-anchor-violin";
 const BEGUN: Duration = Duration::from_millis(400);
 
 fn trials() -> usize {
-    std::env::var("REVOCATION_TRIALS").ok().and_then(|count| count.parse().ok()).unwrap_or(36)
+    chance::count("REVOCATION_TRIALS", 36) as usize
 }
 
 /// A whole number below a limit, by chance.

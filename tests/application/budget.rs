@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{Clock, Email, PasswordHash, Session, SessionId, UserId, Username};
-use chat_functions::store::{Creation, MAX_FRIENDS, MessagesFrom, NewAccount, User};
+use chat_functions::domain::{PasswordHash, UserId};
+use chat_functions::store::{Creation, MAX_FRIENDS};
 use serde_json::json;
 
 use crate::client::{PASSWORD, Person, text};
+use crate::support::accounts::new_account;
 use crate::{Context, tests};
 
 tests!(Context: every_request_keeps_to_its_budget, a_poll_looks_once_and_once_more_for_news, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, an_open_request_that_is_refused_costs_nothing);
@@ -101,7 +102,8 @@ fn wrong_token() -> serde_json::Value {
 async fn lists_cost_the_same_however_long(context: Arc<Context>) {
     let context = context.fresh_without_mail().await;
     let ann = Person::register(&context.client).await;
-    let accounts: Vec<_> = (0..MAX_FRIENDS).map(|number| account(&format!("friend{number}"))).collect();
+    let account = |number| new_account(&format!("friend{number}"), PasswordHash::new("no hash".to_owned()), context.clock.now()).0;
+    let accounts: Vec<_> = (0..MAX_FRIENDS).map(account).collect();
     for some in accounts.chunks(8) {
         for created in futures_util::future::join_all(some.iter().map(|account| context.store.create_account(account))).await {
             assert_eq!(created.expect("an answer"), Creation::Created);
@@ -116,23 +118,6 @@ async fn lists_cost_the_same_however_long(context: Arc<Context>) {
     let found = context.costs("search among 1,000", 2, ann.get("/api/users/search?username=friend")).await.ok();
     assert_eq!(found["users"].as_array().map(Vec::len), Some(20));
     context.clear().await;
-}
-
-/// An account that nobody logs in to.
-fn account(name: &str) -> NewAccount {
-    let now = Clock::default().now();
-    let user = User {
-        id: UserId::generate(),
-        username: Username::parse(name).expect("a name"),
-        email: Email::parse(&format!("{name}@example.com")).expect("an address"),
-        is_email_verified: false,
-        friends: Vec::new(),
-        messages_from: MessagesFrom::Everyone,
-        last_login: None,
-        created_at: now,
-    };
-    let session = Session::begin(&SessionId::generate().expect("random bytes"), now, None);
-    NewAccount { user, password_hash: PasswordHash::new("no hash".to_owned()), session, mail: None }
 }
 
 async fn an_open_request_that_is_refused_costs_nothing(context: Arc<Context>) {

@@ -18,13 +18,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chat_functions::domain::PasswordHash;
 use play::Play;
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 use step::{Caller, Chat, Door, Mark, Relation, Step, Token, Whom};
 use tokio::runtime::Handle;
 use tokio::task::{JoinSet, block_in_place};
 
 use crate::support::mongodb::TestDatabase;
-use crate::{Context, people, tests};
+use crate::{Context, people, support, tests};
 
 tests!(Context:
     whatever_people_do_is_answered_as_the_model_says,
@@ -39,18 +39,12 @@ const AT_ONCE: u32 = 4;
 /// Runs in all; fewer where the only database at hand is the slow one.
 fn runs(context: &Context) -> u32 {
     let default = if context.database.is_some() && TestDatabase::is_slow() { 50 } else { 500 };
-    std::env::var("MODEL_RUNS").ok().and_then(|count| count.parse().ok()).unwrap_or(default)
-}
-
-/// Where chance begins; `MODEL_SEED` repeats what a run has printed.
-fn seed() -> u64 {
-    std::env::var("MODEL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| getrandom::u64().expect("random bytes"))
+    support::chance::count("MODEL_RUNS", default)
 }
 
 async fn whatever_people_do_is_answered_as_the_model_says(context: Arc<Context>) {
-    let (context, password, seed) = (Arc::new(context.fresh_without_mail().await), people::password().await, seed());
-    println!("MODEL_SEED={seed}");
-    let runs = runs(&context);
+    let (context, password) = (Arc::new(context.fresh_without_mail().await), people::password().await);
+    let (runs, seed) = (runs(&context), support::chance::seed("MODEL_SEED"));
     let (mut workers, has_failed) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
     for worker in 0..AT_ONCE {
         let (context, password, has_failed) = (Arc::clone(&context), password.clone(), Arc::clone(&has_failed));
@@ -80,10 +74,8 @@ fn listed(case: &[Step]) -> String {
 }
 
 fn runner(runs: u32, seed: u64) -> TestRunner {
-    let config = Config { cases: runs.div_ceil(AT_ONCE), failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() };
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    let config = Config { cases: runs.div_ceil(AT_ONCE), max_shrink_iters: 1_000, ..Config::default() };
+    support::chance::runner(config, seed)
 }
 
 /// New people do what a case says; all that everybody sees is compared in the end.

@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 
 use crate::client::{Answer, Client, Person};
 use crate::ledger::Ledger;
+use crate::support::chance;
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::server::Server;
 use crate::{Context, MONGODB, Site, eventually, tests};
@@ -131,7 +132,7 @@ async fn lose_and_find(context: &Context, mode: Mode) {
 
 /// How many answers are lost. The driver looks for its server anew after each, which takes up to half a second.
 fn lost_answers() -> usize {
-    std::env::var("LOST_ANSWERS").ok().and_then(|count| count.parse().ok()).unwrap_or(50)
+    chance::count("LOST_ANSWERS", 50) as usize
 }
 
 async fn sends_whose_answers_the_database_could_not_give_are_stored_once(context: Arc<Context>) {

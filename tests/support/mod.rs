@@ -1,7 +1,11 @@
 //! What the test programs share.
 
+#[allow(dead_code, reason = "not every test program makes accounts past the application")]
+pub mod accounts;
 #[allow(dead_code, reason = "not every test program opens pages")]
 pub mod browser;
+#[allow(dead_code, reason = "not every test program goes by chance")]
+pub mod chance;
 #[allow(dead_code, reason = "not every test program kills servers")]
 pub mod database_server;
 pub mod harness;

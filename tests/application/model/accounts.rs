@@ -11,7 +11,7 @@ use super::view::{TEXT, TIME, compare};
 use super::world::{Account, Number, Session, World, pick};
 use crate::client::{PASSWORD, new_name, text};
 use crate::support::server::JWT_SECRET;
-use crate::{Context, people};
+use crate::{Context, people, support};
 
 /// What everybody's password is not.
 const WRONG_PASSWORD: &str = "maple-anchor-violin";
@@ -57,7 +57,7 @@ impl<'a> Play<'a> {
         let session = chat_functions::domain::Session::begin(&id, now, None);
         let begun = self.context.store.start_session(stored.user, &stored.password_hash, None, &session).await;
         begun.map_err(|error| error.to_string())?.ok_or("no session")?;
-        self.begin_session(number, people::token(account.id, &id, now, session.expires_at));
+        self.begin_session(number, support::accounts::token(account.id, &id, &session));
         Ok(())
     }
 
