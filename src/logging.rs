@@ -13,9 +13,10 @@ use std::time::Duration;
 use env_logger::{Builder, Target};
 use log::kv::{Error as KvError, Key, Value, VisitSource};
 use log::{LevelFilter, Record};
-use serde_json::{Map, Value as Json};
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
+use serde_json::Value as Json;
 
-use crate::domain::Clock;
+use crate::domain::{Clock, Timestamp};
 use crate::settings::LogFormat;
 
 /// Longest line in bytes, its end included.
@@ -23,6 +24,8 @@ const MAX_LINE_BYTES: usize = 8 * 1024;
 /// Lines that may wait for the reader of standard output.
 const MAX_WAITING_LINES: usize = 4_096;
 
+/// How long a line waits for others before they are written.
+const GATHERING: Duration = Duration::from_millis(2);
 /// How long the end of the process waits for the last lines; a reader that stopped must not stop the process too.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -100,13 +103,26 @@ impl Write for Queue {
     }
 }
 
+/// Writes what waits, in one go. Lines that come soon after each other wait for each other, because waking this thread
+/// costs who logs more than the line does.
 fn write_lines(entries: &Receiver<Entry>) {
-    let mut out = io::stdout();
-    while let Ok(entry) = entries.recv() {
-        match entry {
-            // A closed standard output loses lines; there is nowhere left to say so.
-            Entry::Line(line) => drop(out.write_all(&line).and_then(|()| out.flush())),
-            Entry::Flushed(done) => drop(done.send(())),
+    let mut out = io::stdout().lock();
+    while let Ok(first) = entries.recv() {
+        if matches!(first, Entry::Line(_)) {
+            std::thread::sleep(GATHERING);
+        }
+        let mut lines = Vec::new();
+        let mut flushed = Vec::new();
+        for entry in std::iter::once(first).chain(entries.try_iter().take(MAX_WAITING_LINES)) {
+            match entry {
+                Entry::Line(mut line) => lines.append(&mut line),
+                Entry::Flushed(done) => flushed.push(done),
+            }
+        }
+        // A closed standard output loses lines; there is nowhere left to say so.
+        drop(out.write_all(&lines).and_then(|()| out.flush()));
+        for done in flushed {
+            let _waits_no_more = done.send(());
         }
         let dropped = DROPPED_LINES.swap(0, Ordering::Relaxed);
         if dropped > 0 {
@@ -115,42 +131,86 @@ fn write_lines(entries: &Receiver<Entry>) {
     }
 }
 
-/// The key-value pairs of a record.
-#[derive(Default)]
-struct Fields(Map<String, Json>);
+/// The key of the pair that says what kind of line it is; told before all others.
+const EVENT: &str = "event";
 
-impl<'kvs> VisitSource<'kvs> for Fields {
+/// Writes the other key-value pairs of a record as fields of a JSON object.
+struct JsonFields<'a, M>(&'a mut M);
+
+impl<'kvs, M: SerializeMap> VisitSource<'kvs> for JsonFields<'_, M> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), KvError> {
-        let json = match (value.to_i64(), value.to_u64(), value.to_f64(), value.to_bool()) {
-            (_, Some(number), ..) => Json::from(number),
-            (Some(number), ..) => Json::from(number),
-            (_, _, Some(number), _) => Json::from(number),
-            (.., Some(truth)) => Json::from(truth),
-            _ => Json::from(value.to_string()),
+        if key.as_str() == EVENT {
+            return Ok(());
+        }
+        let written = match value.to_borrowed_str() {
+            Some(text) => self.0.serialize_entry(key.as_str(), text),
+            None => self.0.serialize_entry(key.as_str(), &json_of(&value)),
         };
-        self.0.insert(key.to_string(), json);
-        Ok(())
+        written.map_err(|_| KvError::msg("a value that has no JSON"))
     }
 }
 
-fn fields(record: &Record<'_>) -> Map<String, Json> {
-    let mut fields = Fields::default();
-    // The only error a visit can give is one of our own visitor, which gives none.
-    let _infallible = record.key_values().visit(&mut fields);
-    fields.0
+/// Writes them as `name=value` behind a sentence.
+struct TextFields<'a>(&'a mut String);
+
+impl<'kvs> VisitSource<'kvs> for TextFields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), KvError> {
+        use std::fmt::Write as _;
+        if key.as_str() == EVENT {
+            return Ok(());
+        }
+        write!(self.0, " {key}={}", json_of(&value)).map_err(KvError::from)
+    }
+}
+
+fn json_of(value: &Value<'_>) -> Json {
+    match (value.to_i64(), value.to_u64(), value.to_f64(), value.to_bool()) {
+        (_, Some(number), ..) => Json::from(number),
+        (Some(number), ..) => Json::from(number),
+        (_, _, Some(number), _) => Json::from(number),
+        (.., Some(truth)) => Json::from(truth),
+        _ => Json::from(value.to_string()),
+    }
+}
+
+/// A line as an object, with this much of the message.
+struct JsonLine<'a> {
+    time: Timestamp,
+    instance: &'a str,
+    record: &'a Record<'a>,
+    message: &'a str,
+}
+
+impl Serialize for JsonLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let pairs = self.record.key_values();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("time", &self.time)?;
+        map.serialize_entry("level", level_name(self.record.level()))?;
+        map.serialize_entry("instance", self.instance)?;
+        let event = pairs.get(Key::from_str(EVENT));
+        map.serialize_entry(EVENT, event.as_ref().and_then(Value::to_borrowed_str).unwrap_or("message"))?;
+        pairs.visit(&mut JsonFields(&mut map)).map_err(S::Error::custom)?;
+        map.serialize_entry("message", self.message)?;
+        map.end()
+    }
+}
+
+fn level_name(level: log::Level) -> &'static str {
+    match level {
+        log::Level::Error => "error",
+        log::Level::Warn => "warn",
+        log::Level::Info => "info",
+        log::Level::Debug => "debug",
+        log::Level::Trace => "trace",
+    }
 }
 
 fn json_line(clock: &Clock, instance: &str, record: &Record<'_>) -> String {
-    let mut message = record.args().to_string();
+    let (time, mut message) = (clock.now(), record.args().to_string());
     loop {
-        let mut object = Map::new();
-        object.insert("time".to_owned(), clock.now().to_string().into());
-        object.insert("level".to_owned(), record.level().as_str().to_ascii_lowercase().into());
-        object.insert("instance".to_owned(), instance.into());
-        object.insert("event".to_owned(), "message".into());
-        object.extend(fields(record));
-        object.insert("message".to_owned(), message.clone().into());
-        let line = escape_separators(&Json::Object(object).to_string());
+        let object = JsonLine { time, instance, record, message: &message };
+        let line = escape_separators(serde_json::to_string(&object).unwrap_or_default());
         if line.len() < MAX_LINE_BYTES || message.is_empty() {
             return line;
         }
@@ -159,16 +219,14 @@ fn json_line(clock: &Clock, instance: &str, record: &Record<'_>) -> String {
 }
 
 fn text_line(clock: &Clock, record: &Record<'_>) -> String {
-    use std::fmt::Write as _;
     let time = clock.now().to_string();
     let clock_time = time.get(11..23).unwrap_or(&time);
     let mut line = format!("{clock_time} {:5} {}", record.level(), record.args());
     if record.level() <= log::Level::Warn {
-        for (name, value) in fields(record).iter().filter(|(name, _)| *name != "event") {
-            let _infallible = write!(line, " {name}={value}");
-        }
+        // The only error a visit can give is one of our own visitor, and texts take everything.
+        let _infallible = record.key_values().visit(&mut TextFields(&mut line));
     }
-    let mut line = escape_separators(&line.replace(|c: char| c.is_control(), " "));
+    let mut line = escape_separators(line.replace(|c: char| c.is_control(), " "));
     if line.len() >= MAX_LINE_BYTES {
         let excess = line.len() - MAX_LINE_BYTES + 1;
         shorten(&mut line, excess);
@@ -177,7 +235,10 @@ fn text_line(clock: &Clock, record: &Record<'_>) -> String {
 }
 
 /// JSON leaves these two as they are, and some readers take them for the end of a line.
-fn escape_separators(line: &str) -> String {
+fn escape_separators(line: String) -> String {
+    if !line.contains('\u{2028}') && !line.contains('\u{2029}') {
+        return line;
+    }
     line.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 

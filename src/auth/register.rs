@@ -78,7 +78,7 @@ async fn create_account(
         Creation::Created => {
             parts.mailer.notify();
             parts.audit.note("registered", &Actor::User(account.user.id));
-            Ok(HttpResponse::Created().json(session.into_body("Registration successful", OwnUser::new(&account.user, &[]))))
+            Ok(HttpResponse::Created().json(session.into_body("Registration successful", OwnUser::new(account.user, Vec::new()))))
         }
         Creation::UsernameTaken => Err(ErrorCode::UsernameTaken.into()),
         Creation::EmailTaken => Err(ErrorCode::EmailTaken.into()),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::place::Seen;
 use super::poll::{Look, Poll, first_look};
-use crate::domain::Timestamp;
+use crate::domain::{ChatId, Timestamp};
 use crate::http::{ApiError, Fields, KnownTags, MessageBody, PublicUser, Query, Tagged, cut_page, decode_cursor, take_limit};
 use crate::identity::Bearer;
 use crate::store::{ChatProgress, Conversation, ConversationCursor, Store};
@@ -21,7 +21,7 @@ struct ConversationPage {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConversationBody {
-    chat_id: String,
+    chat_id: ChatId,
     user: PublicUser,
     last_message: MessageBody,
     last_seq: u64,
@@ -92,7 +92,7 @@ impl ConversationBody {
     fn new(conversation: Conversation, now: Timestamp) -> Self {
         let (last_seq, read_seq) = (conversation.last_message.seq, conversation.read_seq);
         Self {
-            chat_id: conversation.chat().to_string(),
+            chat_id: conversation.chat(),
             user: conversation.peer.as_ref().map_or_else(|| PublicUser::deleted(conversation.peer_id()), |peer| PublicUser::new(peer, now)),
             last_seq,
             read_seq,

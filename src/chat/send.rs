@@ -5,7 +5,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ChatId, ClientId, MessageText, Timestamp, UserId};
+use crate::domain::{ChatId, ClientId, MessageId, MessageText, Timestamp, UserId};
 use crate::http::{ApiError, ErrorCode, Fields, Json, RequestBody};
 use crate::identity::{Actor, Audit, Bearer};
 use crate::rate_limits::ClientLimits;
@@ -37,8 +37,8 @@ struct Send {
 #[serde(rename_all = "camelCase")]
 struct SentBody {
     message: &'static str,
-    id: String,
-    chat_id: String,
+    id: MessageId,
+    chat_id: ChatId,
     seq: u64,
     timestamp: Timestamp,
 }
@@ -86,13 +86,7 @@ fn may_have_begun_chat(appended: &Result<Append, StoreError>) -> bool {
 }
 
 fn sent(message: &Message) -> SentBody {
-    SentBody {
-        message: "Message sent successfully",
-        id: message.id().to_string(),
-        chat_id: message.chat.to_string(),
-        seq: message.seq,
-        timestamp: message.sent_at,
-    }
+    SentBody { message: "Message sent successfully", id: message.id(), chat_id: message.chat, seq: message.seq, timestamp: message.sent_at }
 }
 
 /// Why somebody does not take the caller's messages is theirs to know: a block and "friends only" answer alike.

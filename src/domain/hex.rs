@@ -5,9 +5,20 @@ use std::fmt;
 /// Writes two digits a byte.
 pub(crate) struct Hex<'a>(pub &'a [u8]);
 
+/// Bytes whose digits are written at once: as many as the longest identifier has.
+const CHUNK: usize = 32;
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0.chunks(CHUNK).try_for_each(|chunk| {
+            let mut digits = [0; 2 * CHUNK];
+            for (pair, byte) in digits.chunks_exact_mut(2).zip(chunk) {
+                pair[0] = DIGITS[usize::from(byte >> 4)];
+                pair[1] = DIGITS[usize::from(byte & 0xf)];
+            }
+            f.write_str(std::str::from_utf8(&digits[..2 * chunk.len()]).map_err(|_not_ascii| fmt::Error)?)
+        })
     }
 }
 

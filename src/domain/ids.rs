@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::hex::{Hex, parse_hex};
@@ -123,7 +124,7 @@ impl fmt::Debug for UserId {
 
 impl fmt::Display for ChatId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.low, self.high)
+        fmt::Display::fmt(&Hex(&self.to_bytes()), f)
     }
 }
 
@@ -138,6 +139,19 @@ impl fmt::Display for MessageId {
         write!(f, "{}-{}", self.chat, self.seq)
     }
 }
+
+/// Clients get what [`Display`](fmt::Display) writes.
+macro_rules! serialize_as_text {
+    ($($id:ty),+) => {$(
+        impl Serialize for $id {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )+};
+}
+
+serialize_as_text!(UserId, ChatId, MessageId);
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,9 @@ pub struct Timestamp(i64);
 const RFC3339_MILLIS: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
+/// The last instant that has an RFC 3339 form, which stands for all later ones.
+const LATEST: &[u8; 24] = b"9999-12-31T23:59:59.999Z";
+
 impl Timestamp {
     /// A minute in milliseconds.
     pub const MINUTE_MILLIS: i64 = 60 * 1_000;
@@ -43,11 +46,13 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds: `2026-11-23T12:50:00.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
-            .ok()
-            .and_then(|instant| instant.format(RFC3339_MILLIS).ok());
-        // Years beyond 9999 have no RFC 3339 form.
-        f.write_str(text.as_deref().unwrap_or("9999-12-31T23:59:59.999Z"))
+        let mut text = *LATEST;
+        if let Ok(instant) = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            && instant.format_into(&mut text.as_mut_slice(), RFC3339_MILLIS).is_err()
+        {
+            text = *LATEST;
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_not_ascii| fmt::Error)?)
     }
 }
 
@@ -86,6 +91,7 @@ mod tests {
     fn instants_are_written_in_rfc_3339_with_milliseconds() {
         assert_eq!(Timestamp::from_millis(1_795_438_200_007).to_string(), "2026-11-23T12:50:00.007Z");
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
     }
 
     #[test]

@@ -2,18 +2,18 @@
 
 use serde::Serialize;
 
-use crate::domain::Timestamp;
+use crate::domain::{ChatId, MessageId, Timestamp, UserId};
 use crate::store::Message;
 
 /// A message in an answer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageBody {
-    id: String,
-    chat_id: String,
+    id: MessageId,
+    chat_id: ChatId,
     seq: u64,
-    sender_id: String,
-    recipient_id: String,
+    sender_id: UserId,
+    recipient_id: UserId,
     content: String,
     timestamp: Timestamp,
 }
@@ -21,11 +21,11 @@ pub struct MessageBody {
 impl From<Message> for MessageBody {
     fn from(message: Message) -> Self {
         Self {
-            id: message.id().to_string(),
-            chat_id: message.chat.to_string(),
+            id: message.id(),
+            chat_id: message.chat,
             seq: message.seq,
-            sender_id: message.sender.to_string(),
-            recipient_id: message.recipient().to_string(),
+            sender_id: message.sender,
+            recipient_id: message.recipient(),
             content: message.content,
             timestamp: message.sent_at,
         }

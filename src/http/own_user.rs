@@ -2,19 +2,19 @@
 
 use serde::Serialize;
 
-use crate::domain::{ChatId, Timestamp};
+use crate::domain::{ChatId, Timestamp, UserId};
 use crate::store::User;
 
 /// A person as they see themselves.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnUser {
-    id: String,
+    id: UserId,
     username: String,
     email: String,
     is_email_verified: bool,
-    friends: Vec<String>,
-    chats: Vec<String>,
+    friends: Vec<UserId>,
+    chats: Vec<ChatId>,
     #[serde(rename = "online_status")]
     online_status: &'static str,
     #[serde(rename = "last_login")]
@@ -29,14 +29,14 @@ impl OwnUser {
 
     /// The object of a person who is making a request, which is what being online means.
     #[must_use]
-    pub fn new(user: &User, chats: &[ChatId]) -> Self {
+    pub fn new(user: User, chats: Vec<ChatId>) -> Self {
         Self {
-            id: user.id.to_string(),
+            id: user.id,
             username: user.username.as_str().to_owned(),
             email: user.email.as_str().to_owned(),
             is_email_verified: user.is_email_verified,
-            friends: user.friends.iter().map(ToString::to_string).collect(),
-            chats: chats.iter().map(ToString::to_string).collect(),
+            friends: user.friends,
+            chats,
             online_status: "online",
             last_login: user.last_login,
             messages_from: user.messages_from.as_str(),

@@ -12,7 +12,7 @@ const DELETED_USER: &str = "deleted user";
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublicUser {
-    id: String,
+    id: UserId,
     username: String,
     #[serde(rename = "online_status")]
     online_status: &'static str,
@@ -25,7 +25,7 @@ impl PublicUser {
     pub fn new(person: &Person, now: Timestamp) -> Self {
         let is_active = person.last_active.is_some_and(|at| now < at.plus_millis(Session::ONLINE_MILLIS));
         Self {
-            id: person.id.to_string(),
+            id: person.id,
             username: person.username.as_str().to_owned(),
             online_status: if is_active && person.has_added_caller { "online" } else { "offline" },
             last_seen: person.last_seen.filter(|_| person.has_added_caller),
@@ -35,7 +35,7 @@ impl PublicUser {
     /// Somebody whose account is gone while others still have their messages.
     #[must_use]
     pub fn deleted(id: UserId) -> Self {
-        Self { id: id.to_string(), username: DELETED_USER.to_owned(), online_status: "offline", last_seen: None }
+        Self { id, username: DELETED_USER.to_owned(), online_status: "offline", last_seen: None }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn get_profile(bearer: Bearer, store: web::Data<dyn Store>) -> 
     let (found, chats) =
         futures_util::try_join!(store.find_profile(bearer.session_key()), store.list_chat_ids(bearer.user(), OwnUser::MAX_CHATS))?;
     let user = bearer.admit(found)?;
-    Ok(web::Json(OwnUser::new(&user, &chats)))
+    Ok(web::Json(OwnUser::new(user, chats)))
 }
 
 #[derive(Deserialize)]
@@ -56,7 +56,7 @@ pub(super) async fn update_profile(
             if new_address.is_some() {
                 audit.note("address_changed", &Actor::User(user.id));
             }
-            Ok(web::Json(UpdatedProfile { message: "Profile updated successfully", user: OwnUser::new(&user, &chats) }))
+            Ok(web::Json(UpdatedProfile { message: "Profile updated successfully", user: OwnUser::new(user, chats) }))
         }
         ProfileUpdate::UsernameTaken => Err(ErrorCode::UsernameTaken.into()),
         ProfileUpdate::EmailTaken => Err(ErrorCode::EmailTaken.into()),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
@@ -37,6 +38,7 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection, OpenError> {
 
 fn configure(connection: &Connection) -> Result<(), OpenError> {
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    keep_plans(connection)?;
     for (name, set, expected) in SETTINGS {
         // Some settings answer with their value and some do not.
         connection.prepare(set)?.query([])?.next()?;
@@ -46,6 +48,12 @@ fn configure(connection: &Connection) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// Has a prepared statement keep its plan. Otherwise many a one is prepared anew for each value that is bound, in case another plan
+/// suits that value better. No other one does, and to prepare a look-up takes several times as long as to run it.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// The value of a setting, which SQLite gives as a text or a number.
@@ -77,6 +85,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
 pub(super) fn in_memory() -> Connection {
     let mut connection = Connection::open_in_memory().expect("a database");
     connection.execute_batch("PRAGMA foreign_keys = ON").expect("set");
+    keep_plans(&connection).expect("set");
     migrate(&mut connection).expect("migrated");
     connection
 }
@@ -157,6 +166,19 @@ mod tests {
         let mut connection = connect(&path).expect("a connection");
         connection.pragma_update(None, "user_version", 99).expect("set");
         assert!(matches!(migrate(&mut connection), Err(OpenError::TooNew { found: 99, .. })));
+    }
+
+    #[test]
+    fn a_statement_stays_prepared_whatever_is_bound() {
+        let (_folder, path) = file();
+        let mut connection = connect(&path).expect("a connection");
+        migrate(&mut connection).expect("migrated");
+        let query = "SELECT seq FROM messages WHERE chat = ?1 ORDER BY seq DESC LIMIT 1";
+        for chat in 0..3 {
+            let mut cached = connection.prepare_cached(query).expect("a statement");
+            assert!(!cached.exists([[chat; 32]]).expect("an answer"));
+            assert_eq!(cached.get_status(rusqlite::StatementStatus::RePrepare), 0);
+        }
     }
 
     #[test]
