@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use functions_host::{FunctionsHost, HostOptions};
+use functions_host::FunctionsHost;
 use tempfile::TempDir;
 
 use crate::client::{Client, Person};
 use crate::database::Database;
+use crate::support::hosted;
 use crate::support::mongodb::TestDatabase;
-use crate::support::server::{EXECUTABLE, Environment, Server};
+use crate::support::server::{Environment, Server};
 use crate::support::smtp::{self, ReceivedMail, SmtpServer};
 
 /// The ways in which a test talks to the program itself.
@@ -75,23 +76,9 @@ impl Context {
     /// folders and local settings, with the embedded store.
     pub async fn behind_the_host() -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let data = folder.path().join("data").to_string_lossy().into_owned();
         let mail = SmtpServer::start(smtp::Options::default()).await;
-        let environment = Environment::new()
-            .with("MAIL_URL", mail.url())
-            .with("DATA_DIR", data)
-            .without("APP_ENV")
-            .without("LISTEN")
-            .without("LOG_FORMAT");
-        let options = HostOptions {
-            environment: environment.variables().to_vec(),
-            executable: Some(EXECUTABLE.into()),
-            ..HostOptions::new(Path::new(env!("CARGO_MANIFEST_DIR")))
-        };
-        let host = FunctionsHost::start(options).await.map_err(|error| error.to_string())?;
-        if !host.ready(Duration::from_secs(30)).await {
-            return Err(format!("the handler did not become ready: {:?}", host.handler_log()));
-        }
+        let environment = Environment::new().with("MAIL_URL", mail.url());
+        let host = hosted::start(&environment, &folder.path().join("data")).await?;
         Ok(Self { client: Client::new(&host.url()), target: Target::Host(host), environment, folder, database: None, mail })
     }
 

@@ -9,6 +9,8 @@ pub mod chance;
 #[allow(dead_code, reason = "not every test program kills servers")]
 pub mod database_server;
 pub mod harness;
+#[allow(dead_code, reason = "not every test program puts the real one behind a host")]
+pub mod hosted;
 pub mod mongodb;
 #[allow(dead_code, reason = "not every test program puts something in between")]
 pub mod proxy;

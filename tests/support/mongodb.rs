@@ -22,6 +22,12 @@ impl TestDatabase {
         std::env::var("TEST_MONGODB_SERVER").is_ok_and(|path| path.ends_with("secantusd-py"))
     }
 
+    /// Whether the server is MongoDB's own, for which one that was running before is taken.
+    #[allow(dead_code, reason = "only measurements tell what stands in for it")]
+    pub fn is_on_mongod() -> bool {
+        std::env::var("TEST_MONGODB_SERVER").map_or(true, |path| path.ends_with("mongod"))
+    }
+
     /// The connection string with the database in it.
     pub fn uri(&self) -> String {
         let (base, options) = self.server.split_once('?').unwrap_or((&self.server, ""));

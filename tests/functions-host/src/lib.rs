@@ -101,6 +101,12 @@ impl FunctionsHost {
         format!("http://{}", self.address)
     }
 
+    /// Where it has the handler listen: the way to the handler that does not lead through it.
+    #[must_use]
+    pub fn handler_url(&self) -> String {
+        self.handler.url()
+    }
+
     /// The handler's process, while there is one.
     #[must_use]
     pub fn handler_pid(&self) -> Option<u32> {

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
@@ -20,6 +21,9 @@ use crate::routing::segments_below;
 const HOME_PAGE: &str = "<!DOCTYPE html><html><head><title>Your Functions app is up and running</title></head><body></body></html>";
 /// How long requests in flight may take to finish when the host stops, in seconds.
 const STOP_SECONDS: u64 = 30;
+/// How long a connection to the handler is kept without use; .NET's default. A handler that keeps its own for longer never closes one
+/// that a request is just being sent on.
+const IDLE: Duration = Duration::from_mins(1);
 
 struct Host {
     app: App,
@@ -29,7 +33,8 @@ struct Host {
 
 /// Serves until told to stop, then ends the handler.
 pub async fn run(listener: TcpListener, app: App, handler: Arc<Handler>, started: oneshot::Sender<()>, stopped: oneshot::Receiver<()>) {
-    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap_or_default();
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).pool_idle_timeout(IDLE);
+    let client = client.build().unwrap_or_default();
     let host = web::Data::new(Host { app, handler: Arc::clone(&handler), client });
     let server = HttpServer::new(move || actix_web::App::new().app_data(host.clone()).default_service(web::to(answer)));
     let Ok(server) = server.workers(2).disable_signals().shutdown_timeout(STOP_SECONDS).listen(listener) else { return };

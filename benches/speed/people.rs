@@ -1,6 +1,6 @@
 //! People with accounts, made in the store itself: a registration would hash a password for each.
 
-use chat_functions::domain::{Clock, PasswordHash, UserId};
+use chat_functions::domain::{Clock, PasswordHash, SessionKey, UserId};
 use chat_functions::store::{Creation, Store};
 use futures_util::StreamExt as _;
 
@@ -14,6 +14,7 @@ const AT_ONCE: usize = 64;
 pub struct Person {
     pub id: UserId,
     pub token: String,
+    pub session: SessionKey,
 }
 
 /// So many people whose tokens the servers of the tests accept.
@@ -22,10 +23,15 @@ pub async fn create(store: &dyn Store, count: usize) -> Vec<Person> {
     futures_util::stream::iter(people).buffer_unordered(AT_ONCE).collect().await
 }
 
+/// A user name that nobody has.
+pub fn new_name() -> String {
+    format!("p{}", &UserId::generate().to_string()[8..])
+}
+
 async fn create_one(store: &dyn Store) -> Person {
-    let name = format!("p{}", &UserId::generate().to_string()[8..]);
-    let (account, secret) = new_account(&name, PasswordHash::new("nobody logs in by it".to_owned()), Clock::default().now());
+    let (account, secret) = new_account(&new_name(), PasswordHash::new("nobody logs in by it".to_owned()), Clock::default().now());
     let created = store.create_account(&account).await.expect("an answer");
     assert_eq!(created, Creation::Created);
-    Person { id: account.user.id, token: token(account.user.id, &secret, &account.session) }
+    let (id, session) = (account.user.id, &account.session);
+    Person { id, token: token(id, &secret, session), session: SessionKey { user: id, session: session.hash } }
 }

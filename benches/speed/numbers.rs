@@ -24,6 +24,10 @@ impl Times {
         self.0.push(time);
     }
 
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// The time that half of them do not exceed.
     #[must_use]
     pub fn median(&self) -> Duration {
@@ -44,8 +48,21 @@ impl Times {
     }
 }
 
-/// A time in milliseconds, for a table.
+/// A time in milliseconds, for a report.
 #[must_use]
-pub fn millis(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1_000.0)
+pub fn in_millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+/// A time in microseconds, for a report.
+#[must_use]
+pub fn in_micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000_000.0
+}
+
+/// The median of figures that were measured in rounds; there must be one.
+#[must_use]
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }

@@ -15,10 +15,18 @@ pub struct Process(pub u32);
 impl Process {
     /// The memory that it holds, in MiB.
     pub fn memory_mib(self) -> f64 {
-        let status = self.read("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("resident memory");
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kib / 1024.0
+        self.mib("status", "VmRSS:")
+    }
+
+    /// The same, of what it shares with other processes only its part: the sum over such processes counts everything once.
+    pub fn memory_share_mib(self) -> f64 {
+        self.mib("smaps_rollup", "Pss:")
+    }
+
+    /// The processes that its first thread has started and that have not ended.
+    pub fn children(self) -> Vec<Self> {
+        let children = self.read(&format!("task/{}/children", self.0));
+        children.split_whitespace().map(|pid| Self(pid.parse().expect("a number"))).collect()
     }
 
     /// The part of a core that it takes over some time.
@@ -40,13 +48,22 @@ impl Process {
         std::fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process").count()
     }
 
-    /// In its own code and in the kernel's on its behalf.
-    fn processor_seconds(self) -> f64 {
+    /// The processor time that it has taken, in its own code and in the kernel's on its behalf.
+    #[must_use]
+    pub fn processor_seconds(self) -> f64 {
         let stat = self.read("stat");
         // The name, which may hold spaces, ends with the last parenthesis; what follows are fields from the third on.
         let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
         let ticks = |index: usize| fields[index].parse::<u32>().expect("a number");
         TICK_SECONDS * f64::from(ticks(11) + ticks(12))
+    }
+
+    /// A figure of a file of lines like `Name:  123 kB`.
+    fn mib(self, file: &str, name: &str) -> f64 {
+        let text = self.read(file);
+        let figure = text.lines().find_map(|line| line.strip_prefix(name)).expect("the figure");
+        let kib: f64 = figure.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib / 1024.0
     }
 
     fn read(self, file: &str) -> String {

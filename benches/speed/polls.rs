@@ -1,44 +1,25 @@
 //! How soon somebody who waits has a message, and what it takes to let many wait.
 //!
-//! `scripts/with-mongodb cargo bench --bench polls`; `-- latency` and `-- crowd` are its parts, and with `-- --short` it only proves
-//! that it works. Everything goes through the real program, in processes of its own. What has no MongoDB server says so, and fails where everything has to run. Many who
-//! wait need many open files: `ulimit -n 20000`.
-
-#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "a bench fails by panicking")]
-
-#[path = "../tests/support/accounts.rs"]
-mod accounts;
-#[allow(dead_code, reason = "the tests use more of it")]
-#[path = "../tests/support/database_server.rs"]
-mod database_server;
-#[path = "../tests/support/mongodb.rs"]
-mod mongodb_server;
-#[path = "support/numbers.rs"]
-mod numbers;
-#[path = "support/people.rs"]
-mod people;
-#[path = "support/process.rs"]
-mod process;
-#[allow(dead_code, reason = "the tests use more of it")]
-#[path = "../tests/support/server.rs"]
-mod server;
-#[path = "support/site.rs"]
-mod site;
+//! Many who wait need many open files: `ulimit -n 20000`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use chat_functions::domain::Clock;
+use chat_functions::store::{FriendAddition, Store};
 use futures_util::StreamExt as _;
-use numbers::{Times, is_short, is_wanted, millis};
-use people::Person;
-use process::Process;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use server::Server;
-use site::{Counter, Kind, Site};
 use tokio::task::JoinSet;
+
+use crate::numbers::{Times, in_millis};
+use crate::people::{self, Person};
+use crate::process::Process;
+use crate::report::{Row, Section};
+use crate::server::Server;
+use crate::site::{Counter, Kind, Site};
 
 /// How much is measured.
 struct Scale {
@@ -111,7 +92,7 @@ impl Line {
 }
 
 /// From the beginning of a send to the answer of the poll that waits for it, one message after the other.
-async fn measure_latency(name: &str, servers: [&Server; 2], people: &[Person], scale: &Scale) {
+async fn measure_latency(servers: [&Server; 2], people: &[Person], scale: &Scale) -> Times {
     let ([at_writer, at_reader], [writer, reader]) = (servers.map(Line::to), [people[0].clone(), people[1].clone()]);
     let mut times = Times::default();
     for after in 0..scale.messages as u64 {
@@ -124,26 +105,63 @@ async fn measure_latency(name: &str, servers: [&Server; 2], people: &[Person], s
         at_writer.send(&writer, &people[1]).await;
         times.add(poll.await.expect("a poll").duration_since(begun));
     }
-    println!("{name:<52} median {:>10}   p99 {:>10}", millis(times.median()), millis(times.percentile(99)));
+    times
 }
 
-async fn latency_on_one(name: &str, kind: Kind, scale: &Scale) {
-    let Some(site) = Site::open(kind).await else { return println!("{name}: NOT RUN") };
+/// The same where one process serves both people.
+async fn latency_on_one(kind: Kind, scale: &Scale) -> Option<Times> {
+    let site = Site::open(kind).await?;
     let people = site.people(2).await;
     let server = site.start().await;
-    measure_latency(name, [&server, &server], &people, scale).await;
+    let times = measure_latency([&server, &server], &people, scale).await;
     server.stop().await;
     site.clear().await;
+    Some(times)
 }
 
-async fn latency_across_two(name: &str, kind: Kind, scale: &Scale) {
-    let Some(site) = Site::open(kind).await else { return println!("{name}: NOT RUN") };
+/// The same where each has a process of their own.
+async fn latency_across_two(kind: Kind, scale: &Scale) -> Option<Times> {
+    let site = Site::open(kind).await?;
     let people = site.people(2).await;
     let (one, other) = (site.start().await, site.start().await);
-    measure_latency(name, [&one, &other], &people, scale).await;
+    let times = measure_latency([&one, &other], &people, scale).await;
     one.stop().await;
     other.stop().await;
     site.clear().await;
+    Some(times)
+}
+
+/// The time that half of all do not exceed, and the one that hardly any exceeds.
+fn tell_times(section: &mut Section, what: &str, times: &Times, beside: Option<&Times>) {
+    for (name, percent) in [("median", 50), ("p99", 99)] {
+        let [ours, beside] = [Some(times), beside].map(|times| times.map(|times| in_millis(times.percentile(percent))));
+        let row = Row::alone(format!("{what}, {name}"), ours.expect("times"), "ms");
+        section.add(Row { beside, ..row });
+    }
+}
+
+async fn measure_latencies(scale: &Scale) -> Section {
+    let method = format!(
+        "From a send to the answer of the poll that waits for it, {} messages at uneven intervals. Without a change stream a process \
+         asks for changes in rounds.",
+        scale.messages,
+    );
+    let mut section = Section::new("How soon somebody who waits has a message", &method, ["", "one process on MongoDB"]);
+    println!("{}", section.title);
+    if let Some(times) = latency_on_one(Kind::Sqlite, scale).await {
+        tell_times(&mut section, "one process on SQLite", &times, None);
+    }
+    let on_one = latency_on_one(Kind::ChangeStream, scale).await;
+    if let Some(times) = &on_one {
+        tell_times(&mut section, "one process on MongoDB", times, None);
+    }
+    let two = [("two processes with a change stream", Kind::ChangeStream), ("two processes without one", Kind::Standalone)];
+    for (what, kind) in two {
+        if let Some(times) = latency_across_two(kind, scale).await {
+            tell_times(&mut section, what, &times, on_one.as_ref());
+        }
+    }
+    section
 }
 
 /// What a server takes while nothing happens.
@@ -163,10 +181,13 @@ impl Burden {
         Self { memory_mib: process.memory_mib(), core_percent, operations }
     }
 
-    fn tell(&self, when: &str) {
-        let operations =
-            self.operations.map_or(String::new(), |operations| format!(", {operations:.1} operations of the database a second"));
-        println!("  {when}: {:.0} MiB, {:.1} % of a core{operations}", self.memory_mib, self.core_percent);
+    /// Beside what it takes at rest.
+    fn tell(&self, at_rest: &Self, section: &mut Section) {
+        section.add(Row::beside("memory", [self.memory_mib, at_rest.memory_mib], "MiB"));
+        section.add(Row::beside("part of a core", [self.core_percent, at_rest.core_percent], "%"));
+        if let Some((waiting, at_rest)) = self.operations.zip(at_rest.operations) {
+            section.add(Row::beside("operations of the database", [waiting, at_rest], "/s"));
+        }
     }
 }
 
@@ -177,16 +198,32 @@ async fn operations(counter: Option<&Counter>) -> Option<i64> {
     }
 }
 
-/// Has many people wait for a message from one person, looks at what that takes, and sends one to each.
-async fn measure_crowd(name: &str, kind: Kind, scale: &Scale) {
-    let Some(site) = Site::open(kind).await else { return println!("{name}: NOT RUN") };
-    let mut crowd = site.people(scale.crowd + 1).await;
-    let writer = Arc::new(crowd.pop().expect("somebody"));
+/// Somebody, and so many people who have added them as a friend: chats that are begun with strangers would be counted one by one.
+async fn create_crowd(store: &dyn Store, count: usize) -> (Person, Vec<Person>) {
+    let mut people = people::create(store, count + 1).await;
+    let (writer, added_at) = (people.pop().expect("somebody"), Clock::default().now());
+    let additions = people.iter().map(|person| store.add_friend(person.id, writer.id, added_at));
+    let added: Vec<_> = futures_util::stream::iter(additions).buffer_unordered(SENDERS).collect().await;
+    assert!(added.iter().all(|added| matches!(added, Ok(FriendAddition::Added))), "{added:?}");
+    (writer, people)
+}
+
+/// Has many people wait for a message from one person, looks at what that takes, and sends one to each; `None` when there can be no
+/// such store.
+async fn measure_crowd(store: &str, kind: Kind, scale: &Scale) -> Option<Section> {
+    let site = Site::open(kind).await?;
+    let (writer, crowd) = site.fill(async |store| create_crowd(store, scale.crowd).await).await;
+    let writer = Arc::new(writer);
     let (server, counter) = (site.start().await, site.counter().await);
     let (process, line) = (Process(server.pid()), Line::to(&server));
-    println!("{name}");
+    let title = format!("{} people who wait: {store}", scale.crowd);
+    let method = format!(
+        "At one process, each with an open connection. Then a friend of all sends each a message, by {SENDERS} requests at a time."
+    );
+    let mut section = Section::new(&title, &method, ["with them", "at rest"]);
+    println!("{title}");
     process.settle(0).await;
-    Burden::measure(process, counter.as_ref(), scale.watch).await.tell("at rest");
+    let at_rest = Burden::measure(process, counter.as_ref(), scale.watch).await;
     let mut waiting = JoinSet::new();
     for (number, person) in crowd.iter().cloned().enumerate() {
         let (line, writer) = (line.clone(), Arc::clone(&writer));
@@ -196,14 +233,16 @@ async fn measure_crowd(name: &str, kind: Kind, scale: &Scale) {
         }
     }
     process.settle(scale.crowd).await;
-    Burden::measure(process, counter.as_ref(), scale.watch).await.tell("with them");
+    Burden::measure(process, counter.as_ref(), scale.watch).await.tell(&at_rest, &mut section);
     assert!(waiting.try_join_next().is_none(), "nobody has got anything");
-    send_to_all(&line, &writer, &crowd, waiting).await;
+    send_to_all(&line, &writer, &crowd, waiting, &mut section).await;
     server.stop().await;
     site.clear().await;
+    Some(section)
 }
 
-async fn send_to_all(line: &Line, writer: &Person, crowd: &[Person], waiting: JoinSet<(usize, Instant)>) {
+/// Sends a message to each of those who wait, and tells how soon all have theirs.
+async fn send_to_all(line: &Line, writer: &Person, crowd: &[Person], waiting: JoinSet<(usize, Instant)>, section: &mut Section) {
     let begun = Instant::now();
     let sends = crowd.iter().map(async |person| {
         let begun = Instant::now();
@@ -218,28 +257,24 @@ async fn send_to_all(line: &Line, writer: &Person, crowd: &[Person], waiting: Jo
         times.add(answered.duration_since(sent[number]));
         last_answered = last_answered.max(answered);
     }
-    let in_all = (last_sent.duration_since(begun), last_answered.duration_since(begun));
-    println!("  a message to each: all {} sent after {}, all there after {}", times.count(), millis(in_all.0), millis(in_all.1));
-    println!("  from a send to its poll's answer: median {}, p99 {}", millis(times.median()), millis(times.percentile(99)));
-    println!("  refused for want of room, and repeated: {}", line.refusals.load(Ordering::Relaxed));
+    section.add(Row::alone("a message to each: all are sent after", last_sent.duration_since(begun).as_secs_f64(), "s"));
+    section.add(Row::alone("all are there after", last_answered.duration_since(begun).as_secs_f64(), "s"));
+    tell_times(section, "from a send to its poll's answer", &times, None);
+    let refusals = u32::try_from(line.refusals.load(Ordering::Relaxed)).expect("fewer than that");
+    section.add(Row::alone("refused for want of room, and repeated", refusals.into(), "requests"));
 }
 
-fn main() {
-    let scale = if is_short() { SHORT } else { FULL };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        if is_wanted("latency") {
-            println!("From a send to the answer of the poll that waits for it, {} messages:", scale.messages);
-            latency_on_one("one process on SQLite", Kind::Sqlite, &scale).await;
-            latency_on_one("one process on MongoDB", Kind::ChangeStream, &scale).await;
-            latency_across_two("two processes on MongoDB with a change stream", Kind::ChangeStream, &scale).await;
-            latency_across_two("two processes on MongoDB without one", Kind::Standalone, &scale).await;
-        }
-        if is_wanted("crowd") {
-            println!("{} people who wait at one process:", scale.crowd);
-            measure_crowd("on SQLite", Kind::Sqlite, &scale).await;
-            measure_crowd("on MongoDB with a change stream", Kind::ChangeStream, &scale).await;
-            measure_crowd("on MongoDB without one", Kind::Standalone, &scale).await;
-        }
-    });
+/// Measures both.
+pub async fn measure(is_short: bool) -> Vec<Section> {
+    let scale = if is_short { SHORT } else { FULL };
+    let mut sections = vec![measure_latencies(&scale).await];
+    let stores = [
+        ("SQLite", Kind::Sqlite),
+        ("MongoDB with a change stream", Kind::ChangeStream),
+        ("MongoDB without a change stream", Kind::Standalone),
+    ];
+    for (store, kind) in stores {
+        sections.extend(measure_crowd(store, kind, &scale).await);
+    }
+    sections
 }
