@@ -48,7 +48,8 @@ pub enum Route {
 }
 
 impl Route {
-    pub const ALL: [Self; 4] = [Self::Profile, Self::Send, Self::Messages, Self::Conversations];
+    /// Sends come last, because they make what the others read grow.
+    pub const ALL: [Self; 4] = [Self::Profile, Self::Messages, Self::Conversations, Self::Send];
 
     pub fn name(self) -> &'static str {
         match self {

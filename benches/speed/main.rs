@@ -21,6 +21,7 @@ mod host;
 #[path = "../../tests/support/hosted.rs"]
 mod hosted;
 mod load;
+mod logins;
 mod mongo_seed;
 #[path = "../../tests/support/mongodb.rs"]
 mod mongodb_server;
@@ -35,7 +36,9 @@ mod seed;
 #[path = "../../tests/support/server.rs"]
 mod server;
 mod site;
+mod start;
 mod turns;
+mod writes;
 
 use std::path::Path;
 
@@ -80,8 +83,17 @@ async fn measure(is_short: bool) -> Report {
     if is_wanted("floor") {
         sections.extend(floor::measure(is_short).await);
     }
+    if is_wanted("logins") {
+        sections.extend(logins::measure(is_short).await);
+    }
+    if is_wanted("writes") {
+        sections.extend(writes::measure(is_short).await);
+    }
     if is_wanted("polls") {
         sections.extend(polls::measure(is_short).await);
+    }
+    if is_wanted("start") {
+        sections.extend(start::measure(is_short).await);
     }
     if is_wanted("growth") {
         sections.extend(growth::measure(is_short).await);

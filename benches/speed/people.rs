@@ -13,13 +13,19 @@ const AT_ONCE: usize = 64;
 #[derive(Clone)]
 pub struct Person {
     pub id: UserId,
+    pub email: String,
     pub token: String,
     pub session: SessionKey,
 }
 
-/// So many people whose tokens the servers of the tests accept.
+/// So many people whose tokens the servers of the tests accept, and who have no password.
 pub async fn create(store: &dyn Store, count: usize) -> Vec<Person> {
-    let people = (0..count).map(|_| create_one(store));
+    create_with(store, count, &PasswordHash::new("nobody logs in by it".to_owned())).await
+}
+
+/// The same with a password, of which this is the hash.
+pub async fn create_with(store: &dyn Store, count: usize, password: &PasswordHash) -> Vec<Person> {
+    let people = (0..count).map(|_| create_one(store, password.clone()));
     futures_util::stream::iter(people).buffer_unordered(AT_ONCE).collect().await
 }
 
@@ -28,10 +34,11 @@ pub fn new_name() -> String {
     format!("p{}", &UserId::generate().to_string()[8..])
 }
 
-async fn create_one(store: &dyn Store) -> Person {
-    let (account, secret) = new_account(&new_name(), PasswordHash::new("nobody logs in by it".to_owned()), Clock::default().now());
+async fn create_one(store: &dyn Store, password: PasswordHash) -> Person {
+    let (account, secret) = new_account(&new_name(), password, Clock::default().now());
     let created = store.create_account(&account).await.expect("an answer");
     assert_eq!(created, Creation::Created);
     let (id, session) = (account.user.id, &account.session);
-    Person { id, token: token(id, &secret, session), session: SessionKey { user: id, session: session.hash } }
+    let email = account.user.email.as_str().to_owned();
+    Person { id, email, token: token(id, &secret, session), session: SessionKey { user: id, session: session.hash } }
 }

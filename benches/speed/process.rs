@@ -29,6 +29,16 @@ impl Process {
         children.split_whitespace().map(|pid| Self(pid.parse().expect("a number"))).collect()
     }
 
+    /// The most memory that it holds over some time.
+    pub async fn highest_memory_mib(self, over: Duration) -> f64 {
+        let (begun, mut highest) = (Instant::now(), self.memory_mib());
+        while begun.elapsed() < over {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            highest = highest.max(self.memory_mib());
+        }
+        highest
+    }
+
     /// The part of a core that it takes over some time.
     pub async fn load(self, over: Duration) -> f64 {
         let (before, begun) = (self.processor_seconds(), Instant::now());

@@ -118,9 +118,14 @@ impl Site {
 
     /// A server whose store answers.
     pub async fn start(&self) -> Server {
-        let server = tokio::task::block_in_place(|| Server::start(&self.environment, self.folder.path())).expect("a server");
+        let server = self.launch();
         server.ready().await.expect("a store");
         server
+    }
+
+    /// A server that listens.
+    pub fn launch(&self) -> Server {
+        tokio::task::block_in_place(|| Server::start(&self.environment, self.folder.path())).expect("a server")
     }
 
     /// What tells how much the database server has done, if there is one.
@@ -145,7 +150,14 @@ impl Site {
 /// The settings of every server that is measured. It counts for its rate limits as it always does; they are so high that nobody
 /// meets them.
 fn environment() -> Environment {
-    let limits = [("LIMIT_SEND", "1000000/1s"), ("LIMIT_READ", "1000000/1s"), ("LIMIT_ANONYMOUS", "1000000/1s")];
+    let limits = [
+        ("LIMIT_SEND", "1000000/1s"),
+        ("LIMIT_READ", "1000000/1s"),
+        ("LIMIT_ANONYMOUS", "1000000/1s"),
+        ("LIMIT_LOGIN_ACCOUNT_NET", "1000/1s"),
+        ("LIMIT_LOGIN_ACCOUNT", "1000/1s"),
+        ("LIMIT_LOGIN_NET", "1000/1s"),
+    ];
     limits.into_iter().fold(Environment::new().with("LIMITS", "on"), |environment, (name, limit)| environment.with(name, limit))
 }
 

@@ -20,6 +20,7 @@ mod throttles;
 mod users;
 mod writer;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,15 +48,24 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// Changes that share a commit at most.
+    pub const MAX_BATCH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+
     /// Opens the file `chat.db` in a folder, making both when they are missing, and brings its schema up to date. Waits
     /// a few seconds for a process that is about to release the file. Blocks.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        Self::open_with(folder, Self::MAX_BATCH)
+    }
+
+    /// The same with another number of changes that may share a commit, to measure what sharing gives.
+    pub fn open_with(folder: &Path, max_batch: NonZeroUsize) -> Result<Self, OpenError> {
         let lock = file::lock(folder)?;
         let path = file::create(folder)?;
         let mut connection = schema::connect(&path)?;
         schema::migrate(&mut connection)?;
         let readers = Readers::open(&path)?;
-        Ok(Self { writer: Writer::start(connection)?, readers, operations: AtomicU64::new(0), listeners: Arc::default(), _lock: lock })
+        let writer = Writer::start(connection, max_batch)?;
+        Ok(Self { writer, readers, operations: AtomicU64::new(0), listeners: Arc::default(), _lock: lock })
     }
 
     /// Runs a query on a snapshot that holds every acknowledged change.

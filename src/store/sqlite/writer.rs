@@ -4,6 +4,7 @@
 //! what is queued, runs each change in a savepoint of its own, commits once, and only then answers. A change that
 //! fails is undone alone; when the commit fails, all of its changes have failed.
 
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread::JoinHandle;
@@ -18,8 +19,6 @@ use crate::store::StoreError;
 
 /// Changes that may wait.
 const QUEUE: usize = 256;
-/// Changes that share a commit.
-const MAX_BATCH: usize = 64;
 /// How long a change may wait for a place in the queue, and for its answer.
 const WAIT: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -44,11 +43,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, OpenError> {
+    pub(super) fn start(connection: Connection, max_batch: NonZeroUsize) -> Result<Self, OpenError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || serve(&connection, jobs))
+            .spawn(move || serve(&connection, jobs, max_batch))
             .map_err(|error| OpenError::Unusable("sqlite-writer".into(), error))?;
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
@@ -109,9 +108,9 @@ impl Writer {
     }
 }
 
-fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Job>) {
+fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Job>, max_batch: NonZeroUsize) {
     while let Some(first) = jobs.blocking_recv() {
-        let waiting = std::iter::from_fn(|| jobs.try_recv().ok()).take(MAX_BATCH - 1);
+        let waiting = std::iter::from_fn(|| jobs.try_recv().ok()).take(max_batch.get() - 1);
         commit_together(connection, std::iter::once(first).chain(waiting));
     }
 }
@@ -194,7 +193,7 @@ mod tests {
     fn writer() -> Writer {
         let connection = Connection::open_in_memory().expect("a database");
         connection.execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY)").expect("a table");
-        Writer::start(connection).expect("a writer")
+        Writer::start(connection, super::super::SqliteStore::MAX_BATCH).expect("a writer")
     }
 
     fn insert(connection: &Connection, number: i64) -> rusqlite::Result<usize> {
