@@ -24,6 +24,8 @@ const MAX_LINE_BYTES: usize = 8 * 1024;
 /// Lines that may wait for the reader of standard output.
 const MAX_WAITING_LINES: usize = 4_096;
 
+/// Lines that are written in one go, at most.
+const MAX_LINES_TOGETHER: usize = 256;
 /// How long a line waits for others before they are written.
 const GATHERING: Duration = Duration::from_millis(2);
 /// How long the end of the process waits for the last lines; a reader that stopped must not stop the process too.
@@ -106,14 +108,14 @@ impl Write for Queue {
 /// Writes what waits, in one go. Lines that come soon after each other wait for each other, because waking this thread
 /// costs who logs more than the line does.
 fn write_lines(entries: &Receiver<Entry>) {
-    let mut out = io::stdout().lock();
+    let mut out = io::stdout();
     while let Ok(first) = entries.recv() {
         if matches!(first, Entry::Line(_)) {
             std::thread::sleep(GATHERING);
         }
         let mut lines = Vec::new();
         let mut flushed = Vec::new();
-        for entry in std::iter::once(first).chain(entries.try_iter().take(MAX_WAITING_LINES)) {
+        for entry in std::iter::once(first).chain(entries.try_iter().take(MAX_LINES_TOGETHER - 1)) {
             match entry {
                 Entry::Line(mut line) => lines.append(&mut line),
                 Entry::Flushed(done) => flushed.push(done),

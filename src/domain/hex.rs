@@ -39,3 +39,25 @@ pub(super) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     }
     Some(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_any_number_are_two_digits_each() {
+        for count in [0, 1, 16, CHUNK, CHUNK + 1, 3 * CHUNK] {
+            let bytes: Vec<u8> = (0..=u8::MAX).rev().cycle().take(count).collect();
+            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(Hex(&bytes).to_string(), digits.concat());
+        }
+    }
+
+    #[test]
+    fn only_what_is_written_is_read() {
+        assert_eq!(parse_hex("00ff7a"), Some([0x00, 0xff, 0x7a]));
+        for bad in ["00ff7A", "00ff7", "00ff7a0", "00ff7g", "0x0ff7"] {
+            assert_eq!(parse_hex::<3>(bad), None, "{bad}");
+        }
+    }
+}
