@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{App, HttpResponse, HttpServer, web};
-use chat_functions::domain::{ChatId, ClientId, Clock, MessageText, SessionKey, Timestamp};
-use chat_functions::http::OwnUser;
+use chat_functions::domain::{ChatId, Clock, SessionKey};
 use chat_functions::identity::Tokens;
-use chat_functions::store::{Append, NewMessage, Store, Window};
+use chat_functions::store::{Store, Window};
 use serde::{Deserialize, Serialize};
 
+use crate::operations;
 use crate::server::JWT_SECRET;
 use crate::site::Location;
 
@@ -33,8 +33,6 @@ pub struct Instructions {
     pub location: Location,
     /// The tokens of the people that a path may name by their number.
     pub tokens: Vec<String>,
-    /// The text of every message that is sent.
-    pub text: String,
     /// What is answered, by the first part of the path.
     pub answers: HashMap<String, String>,
 }
@@ -76,7 +74,6 @@ struct Shared {
     store: Arc<dyn Store>,
     clock: Clock,
     people: Vec<SessionKey>,
-    text: MessageText,
     answers: HashMap<String, String>,
 }
 
@@ -97,12 +94,11 @@ pub fn run() {
     actix_web::rt::System::new().block_on(serve(instructions));
 }
 
-async fn serve(Instructions { location, tokens, text, answers }: Instructions) {
+async fn serve(Instructions { location, tokens, answers }: Instructions) {
     let store = location.open().await;
     let (verifier, now) = (Tokens::new(&JWT_SECRET.into()), Clock::default().now());
     let people = tokens.iter().map(|token| verifier.verify(token, now).expect("a token")).collect();
-    let text = MessageText::parse(text).expect("a message");
-    let shared = Data::new(Shared { store, clock: Clock::default(), people, text, answers });
+    let shared = Data::new(Shared { store, clock: Clock::default(), people, answers });
     let app = move || {
         App::new()
             .app_data(shared.clone())
@@ -119,35 +115,26 @@ async fn serve(Instructions { location, tokens, text, answers }: Instructions) {
 
 async fn profile(shared: Data<Shared>, person: Path<usize>) -> HttpResponse {
     let key = &shared.people[*person];
-    let operations = futures_util::try_join!(shared.store.find_profile(key), shared.store.list_chat_ids(key.user, OwnUser::MAX_CHATS));
-    operations.expect("an answer");
+    operations::read_profile(shared.store.as_ref(), key).await;
     shared.answer("profile")
 }
 
 async fn send(shared: Data<Shared>, people: Path<(usize, usize)>, _body: Bytes) -> HttpResponse {
-    let (sender, chat) = (&shared.people[people.0], shared.chat(*people));
-    let recipient = shared.people[people.1].user;
-    let looked = futures_util::try_join!(shared.store.find_peer(sender, recipient), shared.store.find_chat_head(chat));
-    let (_, head) = looked.expect("an answer");
-    let client_id = ClientId::parse(&uuid::Uuid::new_v4().to_string()).expect("an id");
-    let sent_at: Timestamp = shared.clock.now();
-    let message = NewMessage { chat, sender: sender.user, text: shared.text.clone(), client_id: Some(client_id), sent_at };
-    let appended = shared.store.append_message(&message, head).await.expect("an answer");
-    assert!(matches!(appended, Append::Stored(_)), "{appended:?}");
+    operations::send(shared.store.as_ref(), &shared.people[people.0], shared.people[people.1].user).await;
     shared.answer("send")
 }
 
 async fn messages(shared: Data<Shared>, people: Path<(usize, usize)>) -> HttpResponse {
     let page = shared.store.list_chat_messages(shared.chat(*people), Window::Newest, PAGE);
-    let operations = futures_util::try_join!(shared.store.find_session(&shared.people[people.0]), page);
-    operations.expect("an answer");
+    let reads = futures_util::try_join!(shared.store.find_session(&shared.people[people.0]), page);
+    reads.expect("an answer");
     shared.answer("messages")
 }
 
 async fn conversations(shared: Data<Shared>, person: Path<usize>) -> HttpResponse {
     let key = &shared.people[*person];
     let page = shared.store.list_conversations(key.user, None, PAGE + 1, shared.clock.now());
-    let operations = futures_util::try_join!(shared.store.find_session(key), page);
-    operations.expect("an answer");
+    let reads = futures_util::try_join!(shared.store.find_session(key), page);
+    reads.expect("an answer");
     shared.answer("conversations")
 }

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chat_functions::domain::{ChatId, Clock, MessageText};
-use chat_functions::store::{NewMessage, Store};
+use chat_functions::store::Store;
 use futures_util::StreamExt as _;
 use serde_json::json;
 
 use crate::bare_server::{BareServer, Instructions};
 use crate::load::{self, Connection, Request};
 use crate::numbers::{Times, in_millis};
+use crate::operations;
 use crate::people::{self, Person};
 use crate::process::Process;
 use crate::report::{Goal, Row, Section};
+use crate::seed::CONTENT;
 use crate::site::{Counter, Kind, Site};
 use crate::turns::{Target, Throughput, Turns};
 
@@ -24,8 +25,6 @@ const CONNECTIONS: usize = 64;
 const PEERS: usize = 10;
 /// Messages in the chats that are read.
 const MESSAGES: usize = 50;
-/// What every message says: about as long as people write.
-const TEXT: &str = "See you at seven, then. I shall bring the maps and something to drink; you have the tent, don't you?";
 /// What the product should reach of the floor's throughput, and its times over the floor's at most.
 const GOALS: [Goal; 2] = [Goal::RatioAtLeast(0.9), Goal::RatioAtMost(1.1)];
 
@@ -69,7 +68,7 @@ impl Route {
             Self::Conversations => load::get("/api/chat/conversations", token),
             Self::Send => {
                 let (recipient, client_id) = (people[next(number)].id.to_string(), uuid::Uuid::new_v4().to_string());
-                let body = json!({ "recipientId": recipient, "message": TEXT, "clientId": client_id });
+                let body = json!({ "recipientId": recipient, "message": CONTENT, "clientId": client_id });
                 load::post("/api/chat/send", token, &body)
             }
         }
@@ -80,7 +79,7 @@ impl Route {
         match self {
             Self::Profile | Self::Conversations => load::get(&format!("/{}/{number}", self.name()), None),
             Self::Messages => load::get(&format!("/messages/{number}/{}", next(number)), None),
-            Self::Send => load::post(&format!("/send/{number}/{}", next(number)), None, &json!({ "message": TEXT })),
+            Self::Send => load::post(&format!("/send/{number}/{}", next(number)), None, &json!({ "message": CONTENT })),
         }
     }
 }
@@ -119,7 +118,6 @@ async fn measure_store(kind: Kind, scale: &Scale, section: &mut Section) -> Opti
     let floor = BareServer::start(&Instructions {
         location: copy.location(),
         tokens: people.iter().map(|person| person.token.clone()).collect(),
-        text: TEXT.to_owned(),
         answers: answers(address, &people).await,
     });
     let targets = [
@@ -147,21 +145,13 @@ pub async fn populate(store: &dyn Store) -> Vec<Person> {
         for distance in 1..=PEERS {
             let reader = &people[(number + distance) % people.len()];
             for _ in 0..if distance == 1 { MESSAGES } else { 1 } {
-                write(store, writer, reader).await;
+                operations::send(store, &writer.session, reader.id).await;
             }
         }
     });
     let writers: Vec<()> = futures_util::stream::iter(writers).buffer_unordered(CONNECTIONS).collect().await;
     assert_eq!(writers.len(), CONNECTIONS);
     people
-}
-
-async fn write(store: &dyn Store, writer: &Person, reader: &Person) {
-    let chat = ChatId::between(writer.id, reader.id).expect("two people");
-    let text = MessageText::parse(TEXT.to_owned()).expect("a message");
-    let message = NewMessage { chat, sender: writer.id, text, client_id: None, sent_at: Clock::default().now() };
-    let head = store.find_chat_head(chat).await.expect("an answer");
-    let _stored = store.append_message(&message, head).await.expect("an answer");
 }
 
 /// What the product answers to the first of the people, by the names of the routes.

@@ -7,14 +7,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_functions::domain::{ClientId, Clock, MessageText};
+use chat_functions::domain::Clock;
 use chat_functions::http::OwnUser;
-use chat_functions::store::{Append, ConversationCursor, MAX_FRIENDS, MessageCursor, NewMessage, Store, Window};
+use chat_functions::store::{ConversationCursor, MAX_FRIENDS, MessageCursor, Store, Window};
 
 use crate::mongodb_server::TestDatabase;
 use crate::numbers::{Times, in_micros};
+use crate::operations;
 use crate::report::{Goal, Row, Section};
-use crate::seed::{CONTENT, Contents, Measured, Seeded, sent_at};
+use crate::seed::{Contents, Measured, Seeded, sent_at};
 use crate::site::{Kind, Site};
 
 /// What the cost where there is much should be of that where there is little.
@@ -120,24 +121,12 @@ impl Caller<'_> {
                 let cursor = ConversationCursor { sent_at: sent_at(self.page as u64 + 1), chat: small[self.page] };
                 self.list_conversations(Some(cursor)).await
             }
-            Operation::Profile => self.read_profile().await,
+            Operation::Profile => operations::read_profile(self.store, &self.person.session).await,
         }
     }
 
     async fn send(&self) -> usize {
-        let Measured { session, peer, large: chat, .. } = self.person;
-        let looks = futures_util::try_join!(self.store.find_peer(session, *peer), self.store.find_chat_head(*chat));
-        let (found, head) = looks.expect("a chat");
-        assert!(found.is_some_and(|found| found.record.is_some()), "the peer is there");
-        let message = NewMessage {
-            chat: *chat,
-            sender: session.user,
-            text: MessageText::parse(CONTENT.to_owned()).expect("a text"),
-            client_id: Some(ClientId::parse(&uuid::Uuid::new_v4().to_string()).expect("an id")),
-            sent_at: Clock::default().now(),
-        };
-        let appended = self.store.append_message(&message, head).await.expect("sent");
-        assert!(matches!(appended, Append::Stored(_)), "{appended:?}");
+        operations::send(self.store, &self.person.session, self.person.peer).await;
         1
     }
 
@@ -152,13 +141,6 @@ impl Caller<'_> {
     async fn list_conversations(&self, before: Option<ConversationCursor>) -> usize {
         let (user, now) = (self.person.session.user, Clock::default().now());
         self.store.list_conversations(user, before.as_ref(), self.page, now).await.expect("a page").len()
-    }
-
-    async fn read_profile(&self) -> usize {
-        let session = &self.person.session;
-        let reads = futures_util::try_join!(self.store.find_profile(session), self.store.list_chat_ids(session.user, OwnUser::MAX_CHATS));
-        let (profile, chats) = reads.expect("a profile");
-        profile.expect("a session").record.friends.len() + chats.len()
     }
 }
 
@@ -230,7 +212,7 @@ async fn measure_in_turn(stores: &[Filled], operations: &BTreeSet<Operation>, sc
 }
 
 /// The operations that tell something on one kind of store.
-fn operations(kind: Kind, is_short: bool) -> BTreeSet<Operation> {
+fn telling_operations(kind: Kind, is_short: bool) -> BTreeSet<Operation> {
     let growing = GROWING.map(|(_, operation)| operation);
     let deep = DEEP.map(|(_, deep, first)| [deep, first]);
     let all = growing.into_iter().chain(deep.into_iter().flatten());
@@ -299,7 +281,7 @@ fn tell_depth(title: &str, method: &str, measurements: &Measurements) -> Section
 async fn measure_on(kind: Kind, store: &str, is_short: bool) -> Vec<Section> {
     let scale = if is_short { SHORT } else { FULL };
     let Some(stores) = fill(kind, &scale).await else { return Vec::new() };
-    let measurements = measure_in_turn(&stores, &operations(kind, is_short), &scale).await;
+    let measurements = measure_in_turn(&stores, &telling_operations(kind, is_short), &scale).await;
     let fullest = stores.last().map_or("", |store| store.contents.name);
     let growth = tell_growth(&format!("Little and much in the store: {store}"), &method(kind, &stores, &scale), &stores, &measurements);
     let depth = tell_depth(&format!("Deep in a list: {store}"), &format!("As before, with {fullest} messages."), &measurements);

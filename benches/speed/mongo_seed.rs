@@ -4,26 +4,17 @@
 use chat_functions::domain::{ChatId, UserId};
 use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, DateTime, Document, Uuid, doc};
+use mongodb::bson::{DateTime, Document, doc};
 
-use crate::seed::{CONTENT, sent_at};
+use crate::seed::mongodb::document_of;
+use crate::seed::{CONTENT, Chat, sent_at};
 
 /// The messages of a chat as the product keeps them: a document each.
 pub async fn documents(database: &Database, [one, other]: [UserId; 2], messages: u32) {
-    let chat = ChatId::between(one, other).expect("two people").to_bytes().to_vec();
-    let chat = Binary { subtype: BinarySubtype::Generic, bytes: chat };
-    let key = |user: UserId| Uuid::from_bytes(user.to_bytes());
-    let documents = (1..messages).map(|seq| {
-        let (sender, recipient) = if seq % 2 == 0 { (one, other) } else { (other, one) };
-        doc! {
-            "_id": { "chat": chat.clone(), "seq": i64::from(seq) },
-            "sender": key(sender),
-            "recipient": key(recipient),
-            "content": CONTENT,
-            "sentAt": DateTime::from_millis(sent_at(seq.into()).as_millis()),
-        }
-    });
+    let id = ChatId::between(one, other).expect("two people");
+    let chat = Chat { id, messages: messages.into(), last: messages.into() };
+    let but_the_last = usize::try_from(messages - 1).expect("few");
+    let documents = chat.messages().take(but_the_last).map(|message| document_of(&message));
     database.collection::<Document>("messages").insert_many(documents).await.expect("inserted");
 }
 

@@ -2,19 +2,6 @@
 
 use std::time::Duration;
 
-/// Whether only a short form is to run, which proves that it works and measures nothing.
-#[must_use]
-pub fn is_short() -> bool {
-    std::env::args().any(|argument| argument == "--short")
-}
-
-/// Whether a part is to run: when it is named, or none is.
-#[must_use]
-pub fn is_wanted(part: &str) -> bool {
-    let mut named = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
-    named.peek().is_none() || named.any(|argument| argument == part)
-}
-
 /// Times that were measured under one name.
 #[derive(Default)]
 pub struct Times(Vec<Duration>);

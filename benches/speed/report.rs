@@ -211,7 +211,7 @@ fn significant(value: f64) -> String {
         _ => 2,
     };
     let text = format!("{value:.decimals$}");
-    let (whole, fraction) = text.split_once('.').map_or((text.as_str(), ""), |_| text.split_at(text.find('.').unwrap_or(text.len())));
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
     format!("{}{fraction}", grouped(whole))
 }
 

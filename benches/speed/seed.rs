@@ -1,6 +1,6 @@
 //! Fills a store with as many messages as is asked for: people come through the store itself, friends and chats past it.
 
-mod mongodb;
+pub mod mongodb;
 mod sqlite;
 
 use std::time::{Duration, Instant};
@@ -54,11 +54,11 @@ pub struct Seeded {
 }
 
 /// A chat before it is stored. Messages follow each other by a millisecond.
-struct Chat {
-    id: ChatId,
-    messages: u64,
+pub struct Chat {
+    pub id: ChatId,
+    pub messages: u64,
     /// When the last message was sent, as [`sent_at`] numbers it.
-    last: u64,
+    pub last: u64,
 }
 
 /// What stores much at once.
@@ -125,7 +125,7 @@ fn largest_power_of_ten_in(number: u64) -> u64 {
 }
 
 impl Chat {
-    fn messages(&self) -> impl Iterator<Item = Message> {
+    pub fn messages(&self) -> impl Iterator<Item = Message> {
         (1..=self.messages).map(|seq| self.message(seq))
     }
 

@@ -1,6 +1,6 @@
 //! How soon a process answers, and what it takes while nothing happens.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::load::{self, Connection};
 use crate::numbers::{Times, in_millis};
@@ -9,6 +9,8 @@ use crate::report::{Goal, Row, Section};
 use crate::server::EXECUTABLE;
 use crate::site::{Kind, Site};
 
+/// Between two questions whether the store answers.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Starts that are timed.
 const FULL: usize = 20;
 const SHORT: usize = 2;
@@ -42,8 +44,7 @@ async fn measure_store(kind: Kind, store: &str, starts: usize, section: &mut Sec
         assert!(status.is_success(), "{status}");
         lives.add(begun.elapsed());
         while !connection.ask(load::get("/api/health", None)).await.0.is_success() {
-            // A result is kept for a second; what is asked of the store is not.
-            connection = Connection::open(load::address_of(server.url())).await;
+            tokio::time::sleep(PAUSE).await;
         }
         ready.add(begun.elapsed());
         let process = Process(server.pid());

@@ -7,16 +7,15 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_functions::domain::{ChatId, Clock, MessageText};
+use chat_functions::store::Store as _;
 use chat_functions::store::sqlite::SqliteStore;
-use chat_functions::store::{Append, ChatStore as _, NewMessage, Store as _, UserStore as _};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::numbers::median;
+use crate::operations;
 use crate::people::{self, Person};
 use crate::report::{Goal, Row, Section};
-use crate::seed::CONTENT;
 
 /// How much is measured.
 struct Scale {
@@ -50,11 +49,11 @@ impl Subject {
         let begun = Instant::now();
         let mut sending = JoinSet::new();
         for pair in self.people.chunks_exact(2).take(senders) {
-            let (store, pair) = (Arc::clone(&self.store), [pair[0].clone(), pair[1].clone()]);
+            let (store, sender, recipient) = (Arc::clone(&self.store), pair[0].session, pair[1].id);
             sending.spawn(async move {
                 let mut sent = 0_u32;
                 while begun.elapsed() < span {
-                    send(&store, &pair).await;
+                    operations::send(store.as_ref(), &sender, recipient).await;
                     sent += 1;
                 }
                 sent
@@ -63,18 +62,6 @@ impl Subject {
         let sent: u32 = sending.join_all().await.into_iter().sum();
         f64::from(sent) / begun.elapsed().as_secs_f64()
     }
-}
-
-/// What the endpoint asks of the store.
-async fn send(store: &SqliteStore, [sender, recipient]: &[Person; 2]) {
-    let chat = ChatId::between(sender.id, recipient.id).expect("two people");
-    let looked = futures_util::try_join!(store.find_peer(&sender.session, recipient.id), store.find_chat_head(chat));
-    let (peer, head) = looked.expect("an answer");
-    assert!(peer.is_some_and(|found| found.record.is_some()), "a peer");
-    let text = MessageText::parse(CONTENT.to_owned()).expect("a text");
-    let message = NewMessage { chat, sender: sender.id, text, client_id: None, sent_at: Clock::default().now() };
-    let appended = store.append_message(&message, head).await.expect("an answer");
-    assert!(matches!(appended, Append::Stored(_)), "{appended:?}");
 }
 
 /// Measures with many senders and with one.

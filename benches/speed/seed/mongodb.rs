@@ -1,6 +1,7 @@
 //! Friends and chats by the driver, as the documents that the store would have written.
 
 use chat_functions::domain::{ChatId, Timestamp, UserId};
+use chat_functions::store::Message;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, DateTime, Document, Uuid, doc};
 use mongodb::{Collection, Database};
@@ -53,22 +54,25 @@ impl Loader {
         };
         self.chats.add(summary).await;
         for message in chat.messages() {
-            let (sender, recipient) = (user_key(message.sender), user_key(message.recipient()));
-            let document = doc! {
-                "_id": { "chat": chat_key(chat.id), "seq": number(message.seq) },
-                "sender": sender,
-                "recipient": recipient,
-                "content": message.content,
-                "sentAt": date(message.sent_at),
-                "clientId": client_id(message.seq),
-            };
-            self.messages.add(document).await;
+            self.messages.add(document_of(&message)).await;
         }
     }
 
     pub async fn finish(mut self) {
         self.chats.write().await;
         self.messages.write().await;
+    }
+}
+
+/// A message as the store keeps it.
+pub fn document_of(message: &Message) -> Document {
+    doc! {
+        "_id": { "chat": chat_key(message.chat), "seq": number(message.seq) },
+        "sender": user_key(message.sender),
+        "recipient": user_key(message.recipient()),
+        "content": &message.content,
+        "sentAt": date(message.sent_at),
+        "clientId": client_id(message.seq),
     }
 }
 
