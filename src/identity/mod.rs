@@ -6,6 +6,7 @@ mod audit;
 mod bearer;
 mod confirmation;
 mod derived_key;
+mod hashing_threads;
 mod password_hasher;
 mod password_strength;
 mod signing_key;

@@ -1,13 +1,13 @@
-//! Password hashing: argon2id on the blocking pool, as many at once as there are cores, with a bounded queue before it.
+//! Password hashing: argon2id, as many at once as there are cores, with a bounded queue before it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon2::password_hash::phc::{Ident, PasswordHash as Phc};
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Ident, Output, ParamsString, PasswordHash as Phc, Salt};
+use argon2::{Algorithm, Argon2, Params, Version, password_hash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::hashing_threads::{HashingThreads, Memory, Reserved};
 use super::password_strength::is_guessable;
 use super::waiting::Waiting;
 use crate::domain::{Invalid, Net, Password, PasswordHash};
@@ -90,7 +90,7 @@ pub struct PasswordHasher {
     min_chars: usize,
     /// Checked when there is no account, so that an unknown one costs the same as a wrong password.
     dummy: PasswordHash,
-    running: Arc<Semaphore>,
+    threads: HashingThreads,
     admitted: Arc<Semaphore>,
     waiting: Waiting,
 }
@@ -105,7 +105,7 @@ impl PasswordHasher {
             dummy: dummy_hash(&params)?,
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             min_chars,
-            running: Arc::new(Semaphore::new(at_once)),
+            threads: HashingThreads::start(at_once).map_err(failed)?,
             admitted: Arc::new(Semaphore::new(at_once + MAX_WAITING)),
             waiting: Waiting::new(max_waiting_per_net),
         })
@@ -124,60 +124,68 @@ impl PasswordHasher {
     /// where the request comes from.
     pub async fn hash(&self, password: Password, personal: Vec<String>, net: Net) -> Result<PasswordHash, HashingError> {
         let this = self.clone();
-        self.run(net, move || if is_guessable(&password, &personal) { Err(HashingError::TooCommon) } else { this.hash_now(&password) })
-            .await?
+        self.run(
+            net,
+            move |memory| {
+                if is_guessable(&password, &personal) { Err(HashingError::TooCommon) } else { this.hash_now(&password, memory) }
+            },
+        )
+        .await?
     }
 
     /// Checks a password against the stored hash, or against the dummy when there is none. Costs one hash either way.
     pub async fn verify(&self, password: Password, stored: Option<PasswordHash>, net: Net) -> Result<Verification, HashingError> {
         let this = self.clone();
-        self.run(net, move || this.verify_now(&password, stored.as_ref())).await?
+        self.run(net, move |memory| this.verify_now(&password, stored.as_ref(), memory)).await?
     }
 
-    async fn run<T: Send + 'static>(&self, net: Net, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingError> {
-        let permits = self.admit(net).await?;
-        tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permits);
-            result
-        })
-        .await
-        .map_err(failed)
+    async fn run<T: Send + 'static>(&self, net: Net, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Result<T, HashingError> {
+        let (thread, place) = self.admit(net).await?;
+        let result = thread.run(move |memory| {
+            // Its place is taken as long as it works.
+            let _place = place;
+            work(memory)
+        });
+        result.await.ok_or_else(|| failed("the hash function panicked"))
     }
 
-    async fn admit(&self, net: Net) -> Result<[OwnedSemaphorePermit; 2], HashingError> {
+    async fn admit(&self, net: Net) -> Result<(Reserved, OwnedSemaphorePermit), HashingError> {
         let place = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_full| HashingError::Overloaded)?;
-        if let Ok(core) = Arc::clone(&self.running).try_acquire_owned() {
-            return Ok([core, place]);
+        if let Some(thread) = self.threads.try_reserve() {
+            return Ok((thread, place));
         }
         let _waiting = self.waiting.begin(net).ok_or(HashingError::Overloaded)?;
-        let core = tokio::time::timeout(MAX_WAIT, Arc::clone(&self.running).acquire_owned()).await;
-        match core {
-            Ok(Ok(core)) => Ok([core, place]),
-            _ => Err(HashingError::Overloaded),
-        }
+        let thread = tokio::time::timeout(MAX_WAIT, self.threads.reserve()).await;
+        thread.ok().flatten().map(|thread| (thread, place)).ok_or(HashingError::Overloaded)
     }
 
-    fn hash_now(&self, password: &Password) -> Result<PasswordHash, HashingError> {
+    fn hash_now(&self, password: &Password, memory: &mut Memory) -> Result<PasswordHash, HashingError> {
         let mut salt = [0; SALT_BYTES];
         getrandom::fill(&mut salt).map_err(failed)?;
-        let phc = self.argon2.hash_password_with_salt(password.expose().as_bytes(), &salt).map_err(failed)?;
+        let params = self.argon2.params();
+        let phc = Phc {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(params).map_err(failed)?,
+            salt: Some(Salt::new(&salt).map_err(failed)?),
+            hash: Some(derive(&self.argon2, password, &salt, memory).map_err(failed)?),
+        };
         Ok(PasswordHash::new(phc.to_string()))
     }
 
-    fn verify_now(&self, password: &Password, stored: Option<&PasswordHash>) -> Result<Verification, HashingError> {
+    fn verify_now(&self, password: &Password, stored: Option<&PasswordHash>, memory: &mut Memory) -> Result<Verification, HashingError> {
         let usable = stored.and_then(|stored| Phc::new(stored.expose()).ok()).filter(is_affordable);
         if stored.is_some() && usable.is_none() {
             log::error!(event = "password_hash_unusable"; "a stored password hash is not argon2id within the allowed cost; its owner cannot log in");
         }
         let Some(stored) = usable else {
-            let _always_wrong = self.argon2.verify_password(password.expose().as_bytes(), self.dummy.expose());
+            let _always_wrong = Phc::new(self.dummy.expose()).is_ok_and(|dummy| is_hash_of(&dummy, password, memory));
             return Ok(Verification::Wrong);
         };
-        if self.argon2.verify_password(password.expose().as_bytes(), &stored).is_err() {
+        if !is_hash_of(&stored, password, memory) {
             return Ok(Verification::Wrong);
         }
-        let renewed = if self.is_current(&stored) { None } else { Some(self.hash_now(password)?) };
+        let renewed = if self.is_current(&stored) { None } else { Some(self.hash_now(password, memory)?) };
         Ok(Verification::Right(renewed))
     }
 
@@ -198,6 +206,20 @@ fn is_affordable(stored: &Phc) -> bool {
             let highest = PasswordCost::HIGHEST;
             params.m_cost() <= highest.memory_kib && params.t_cost() <= highest.passes && params.p_cost() <= PasswordCost::MAX_LANES
         })
+}
+
+/// Whether a hash is that of a password. Takes as long for each password: outputs are compared in constant time.
+fn is_hash_of(stored: &Phc, password: &Password, memory: &mut Memory) -> bool {
+    let (Some(salt), Some(expected), Ok(params)) = (&stored.salt, &stored.hash, Params::try_from(stored)) else { return false };
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    derive(&argon2, password, salt, memory).is_ok_and(|output| output == *expected)
+}
+
+fn derive(argon2: &Argon2, password: &Password, salt: &[u8], memory: &mut Memory) -> password_hash::Result<Output> {
+    let params = argon2.params();
+    let mut output = vec![0; params.output_len().unwrap_or(OUTPUT_BYTES)];
+    argon2.hash_password_into_with_memory(password.expose().as_bytes(), salt, &mut output, memory.blocks(params.block_count()))?;
+    Ok(Output::new(&output)?)
 }
 
 /// A well-formed hash that no password has.
@@ -231,6 +253,10 @@ mod tests {
 
     async fn hash_of(hasher: &PasswordHasher, text: &str) -> PasswordHash {
         hasher.hash(password(text), Vec::new(), NET).await.expect("a hash")
+    }
+
+    fn reserve_all(hasher: &PasswordHasher) -> Vec<Reserved> {
+        std::iter::from_fn(|| hasher.threads.try_reserve()).collect()
     }
 
     #[test]
@@ -297,8 +323,7 @@ mod tests {
     #[tokio::test]
     async fn only_4_hashes_wait_for_one_net_and_others_wait_beside_them() {
         let hasher = hasher(PasswordCost::LOWEST);
-        let cores = u32::try_from(hasher.running.available_permits()).expect("few");
-        let taken = Arc::clone(&hasher.running).acquire_many_owned(cores).await.expect("open");
+        let taken = reserve_all(&hasher);
         let other = Net::of(std::net::Ipv4Addr::LOCALHOST.into());
         let mut waiting: Vec<_> = [NET, NET, NET, NET, other].map(|net| Box::pin(hasher.verify(password(GOOD), None, net))).into();
         for waiting in &mut waiting {
@@ -313,8 +338,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hash_waits_3_seconds_for_a_core_at_most() {
         let hasher = hasher(PasswordCost::LOWEST);
-        let cores = u32::try_from(hasher.running.available_permits()).expect("few");
-        let _taken = Arc::clone(&hasher.running).acquire_many_owned(cores).await.expect("open");
+        let _taken = reserve_all(&hasher);
         let begun = tokio::time::Instant::now();
         assert!(matches!(hasher.verify(password(GOOD), None, NET).await, Err(HashingError::Overloaded)));
         assert_eq!(begun.elapsed().as_secs(), 3);

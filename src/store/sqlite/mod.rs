@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 
 pub use file::OpenError;
 
@@ -72,7 +72,7 @@ impl SqliteStore {
     async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         self.operations.fetch_add(1, Ordering::Relaxed);
         self.readers.run(query).await
@@ -82,7 +82,7 @@ impl SqliteStore {
     async fn read_as<T, F>(&self, key: &SessionKey, query: F) -> Result<Option<Authenticated<T>>, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let key = *key;
         self.read(move |snapshot| {
@@ -138,6 +138,11 @@ impl Store for SqliteStore {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Runs a statement that stays prepared.
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 /// What a failed statement means to the caller. Whoever sees it knows that nothing was changed.

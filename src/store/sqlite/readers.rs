@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{OpenError, schema, store_error};
+use super::{OpenError, execute, schema, store_error};
 use crate::store::StoreError;
 
 /// Reading connections; more would wait for the processor, not for the disk.
@@ -32,7 +32,7 @@ impl Readers {
     pub(super) async fn run<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let mut lease = self.lease().await?;
         let task = tokio::task::spawn_blocking(move || lease.run(query));
@@ -68,16 +68,22 @@ struct Lease {
 }
 
 impl Lease {
-    fn run<T>(&mut self, query: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    fn run<T>(&mut self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         // There is a connection for each permit.
-        let connection = self.connection.as_mut().ok_or(rusqlite::Error::InvalidQuery)?;
-        query(&connection.transaction()?)
+        let connection = self.connection.as_ref().ok_or(rusqlite::Error::InvalidQuery)?;
+        execute(connection, "BEGIN")?;
+        query(connection)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        lock(&self.idle).extend(self.connection.take());
+        let Some(connection) = self.connection.take() else { return };
+        if !connection.is_autocommit() {
+            // If the snapshot cannot be ended, the next query fails to begin one, and sees nothing that is out of date.
+            drop(execute(&connection, "ROLLBACK"));
+        }
+        lock(&self.idle).push(connection);
     }
 }
 

@@ -22,17 +22,27 @@ const SETTINGS: [(&str, &str, &str); 4] = [
     ("busy_timeout", "PRAGMA busy_timeout = 5000", "5000"),
 ];
 
+/// What serves a connection that writes: pages as they were before a change of a batch are kept in memory and not in a temporary file,
+/// and the log is folded into the file when it has so many pages, 16 MiB, by when most of them are there several times.
+const FOR_WRITING: &str = "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4096";
+
 /// A connection that may write.
 pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    configure(&connection)?;
+    let connection = open(path)?;
+    connection.execute_batch(FOR_WRITING)?;
     Ok(connection)
 }
 
 /// A connection that cannot write.
 pub(super) fn connect_to_read(path: &Path) -> Result<Connection, OpenError> {
-    let connection = connect(path)?;
+    let connection = open(path)?;
     connection.execute_batch("PRAGMA query_only = ON")?;
+    Ok(connection)
+}
+
+fn open(path: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    configure(&connection)?;
     Ok(connection)
 }
 

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{OpenError, store_error};
+use super::{OpenError, execute, store_error};
 use crate::store::StoreError;
 
 /// Changes that may wait.
@@ -117,7 +117,7 @@ fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Job>, max_batch: NonZ
 
 /// Runs the changes in one transaction. Takes from `jobs` only what it runs.
 fn commit_together(connection: &Connection, jobs: impl Iterator<Item = Job>) {
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
         for job in jobs {
             let Done { answer, .. } = job(Err(StoreError::unavailable(error.to_string())));
             answer(Ok(()));
@@ -140,10 +140,11 @@ fn commit_together(connection: &Connection, jobs: impl Iterator<Item = Job>) {
 
 /// Runs one change; what it did stays in the transaction only if it succeeded. `None` when it panicked.
 fn run_in_savepoint(connection: &Connection, job: Job) -> Option<Answer> {
-    let begun = connection.execute_batch("SAVEPOINT change").map(|()| connection).map_err(store_error);
+    let begun = execute(connection, "SAVEPOINT change").map(|()| connection).map_err(store_error);
     let outcome = catch_unwind(AssertUnwindSafe(|| job(begun)));
     let keep = outcome.as_ref().is_ok_and(|done| done.keep);
-    let ended = connection.execute_batch(if keep { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" });
+    let undone = if keep { Ok(()) } else { execute(connection, "ROLLBACK TO change") };
+    let ended = undone.and_then(|()| execute(connection, "RELEASE change"));
     if let Err(error) = ended
         && !connection.is_autocommit()
     {
@@ -164,10 +165,10 @@ fn commit(connection: &Connection) -> Result<(), CommitFailure> {
     if connection.is_autocommit() {
         return Err(CommitFailure::Undone);
     }
-    connection.execute_batch("COMMIT").map_err(|error| {
+    execute(connection, "COMMIT").map_err(|error| {
         if !connection.is_autocommit() {
             // What is left of it must not become part of the next one.
-            drop(connection.execute_batch("ROLLBACK"));
+            drop(execute(connection, "ROLLBACK"));
         }
         CommitFailure::Refused(error)
     })
