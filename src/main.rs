@@ -1,9 +1,12 @@
 //! The program: reads the settings, binds, opens the store, serves.
 
-use std::net::TcpListener;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
+use actix_web::dev::ServerHandle;
 use chat_functions::domain::Clock;
+use chat_functions::gateway::App;
 use chat_functions::settings::{Mode, Settings, VARIABLES};
 use chat_functions::startup::{self, Failure};
 use chat_functions::store::Store;
@@ -51,18 +54,43 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         log::warn!(event = "odd_setting"; "{warning}");
     }
     // Bound before anything else: the Functions host asks until the port answers.
-    let listener = TcpListener::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    let listener = bind(settings.listen, "LISTEN")?;
     let url = format!("http://{}", listener.local_addr()?);
     log::info!(event = "listening", url = url.as_str(), version = env!("CARGO_PKG_VERSION"); "listening on {url}");
     let (store, clock) = (startup::open_store(&settings)?, Clock::default());
     let (mailer, mail_worker) = startup::start_mail(&settings, &url, &store, &clock)?;
-    let server = gateway::serve(listener, startup::assemble(&settings, store.clone(), mailer, clock)?)?;
+    let app = startup::assemble(&settings, store.clone(), mailer, clock)?;
+    let metrics_server = serve_metrics(&settings, &app)?;
+    let server = gateway::serve(listener, app)?;
     tell_what_to_try(&settings, &url, store.as_ref());
     server.await?;
+    if let Some(metrics_server) = metrics_server {
+        metrics_server.stop(false).await;
+    }
     mail_worker.stop().await;
     store.close().await;
     log::info!(event = "stopped"; "stopped");
     Ok(())
+}
+
+/// Listens on the address that a setting names.
+fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|error| {
+        let advice = if error.kind() == ErrorKind::AddrInUse { "end what has it, or set another" } else { "set another" };
+        format!("cannot listen on {address}: {error}; {advice} {setting}").into()
+    })
+}
+
+/// Begins to tell the metrics, if they are asked for.
+fn serve_metrics(settings: &Settings, app: &App) -> Result<Option<ServerHandle>, Failure> {
+    let Some((address, metrics)) = settings.metrics_listen.zip(app.metrics.clone()) else { return Ok(None) };
+    let listener = bind(address, "METRICS_LISTEN")?;
+    let url = format!("http://{}/metrics", listener.local_addr()?);
+    log::info!(event = "metrics", url = url.as_str(); "metrics on {url}");
+    let server = gateway::serve_metrics(listener, metrics)?;
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    Ok(Some(handle))
 }
 
 /// Tells in a line each what works and what there is to do; the exit code tells whether there is anything.

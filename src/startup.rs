@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::chat::WaitingRoom;
 use crate::domain::Clock;
-use crate::gateway::App;
+use crate::gateway::{App, Metrics};
 use crate::identity::{PasswordHasher, Pseudonyms, Tokens, load_or_make_key};
 use crate::mail::{self, Letters, Mailer, Transport, Worker};
 use crate::rate_limits::RateLimits;
@@ -50,7 +50,10 @@ pub fn assemble(settings: &Settings, store: Arc<dyn Store>, mailer: Mailer, cloc
     if settings.services.contains(&Service::Chat) {
         store.listen(Arc::new(waiting_room.clone()));
     }
+    let passwords = PasswordHasher::new(settings.password_cost, settings.password_min_chars, settings.limits.waiting_hashes)?;
+    let counted = settings.metrics_listen.is_some();
     Ok(App {
+        metrics: counted.then(|| Metrics::new(Arc::clone(&store), passwords.clone(), waiting_room.clone())),
         rate_limits: RateLimits::new(settings.limits.clone(), settings.client_address.clone(), Arc::clone(&store)),
         store,
         clock,
@@ -59,7 +62,7 @@ pub fn assemble(settings: &Settings, store: Arc<dyn Store>, mailer: Mailer, cloc
             None => tokens,
         },
         pseudonyms: Pseudonyms::new(&secret),
-        passwords: PasswordHasher::new(settings.password_cost, settings.password_min_chars, settings.limits.waiting_hashes)?,
+        passwords,
         mailer,
         waiting_room,
         registration: settings.registration,

@@ -67,6 +67,12 @@ impl WaitingRoom {
         }
     }
 
+    /// How many wait.
+    #[must_use]
+    pub fn occupancy(&self) -> usize {
+        self.0.places().taken
+    }
+
     /// Takes a place for at most so long. Refuses who has too many, and everybody when the room is full. The oldest place of a
     /// session that has too many may be taken from it.
     pub(super) fn enter(&self, key: SessionKey, seen: Seen, time: Duration) -> Result<Waiter, ApiError> {
@@ -118,11 +124,12 @@ impl Places {
         if let Some(oldest) = oldest
             && now < oldest.since + HOLD
         {
-            return Err(refusal_until(oldest.since + HOLD));
+            return Err(refusal_until("polls_of_session", oldest.since + HOLD));
         }
         if own.len() - usize::from(oldest.is_some()) >= limits.per_user {
             // The request that holds a place ends a moment after its time.
-            return Err(refusal_until(own.iter().map(|place| place.until).min().unwrap_or(now) + Duration::from_secs(1)));
+            let next_end = own.iter().map(|place| place.until).min().unwrap_or(now);
+            return Err(refusal_until("polls_of_person", next_end + Duration::from_secs(1)));
         }
         if self.taken >= limits.in_all {
             return Err(ErrorCode::Overloaded.into());
@@ -134,9 +141,9 @@ impl Places {
     }
 }
 
-fn refusal_until(instant: Instant) -> ApiError {
+fn refusal_until(limit: &'static str, instant: Instant) -> ApiError {
     let wait = instant.saturating_duration_since(Instant::now());
-    ApiError::rate_limited(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+    ApiError::rate_limited(limit, i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
 impl Waiter {

@@ -1,8 +1,8 @@
 //! The outermost layer: what all requests and all answers have in common.
 //!
-//! Gives the request its id, renders a failure as the one envelope, adds the common headers, writes the log line.
+//! Gives the request its id, renders a failure as the one envelope, adds the common headers, counts, writes the log line.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -16,6 +16,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use serde::Serialize;
 
+use super::metrics::Metrics;
 use super::request_id::{self, REQUEST_ID};
 use crate::domain::{Net, UserId};
 use crate::http::{ApiError, ErrorCode, RequestId};
@@ -56,6 +57,7 @@ struct Asked {
     route: Option<String>,
     net: Net,
     hsts: bool,
+    metrics: Option<Metrics>,
 }
 
 impl Asked {
@@ -67,7 +69,51 @@ impl Asked {
             route: request.match_pattern(),
             net: net_of(request),
             hsts: request.app_data::<web::Data<Hsts>>().is_some_and(|hsts| hsts.0),
+            metrics: request.app_data::<web::Data<Option<Metrics>>>().and_then(|metrics| metrics.as_ref().clone()),
         }
+    }
+}
+
+impl Asked {
+    /// Counts a failure, and gives what the log line is to tell of it.
+    fn note_failure(&self, error: &ApiError) -> Told {
+        if let Some(metrics) = &self.metrics {
+            metrics.count_failure(error);
+        }
+        Told::of(error)
+    }
+
+    /// Counts the answer and writes its log line.
+    fn note_answer<B>(&self, answer: &HttpResponse<B>, user: Option<UserId>, failure: Option<&Told>) {
+        let time = self.begun.elapsed();
+        let route = self.route.as_deref().unwrap_or("-");
+        if let Some(metrics) = &self.metrics {
+            metrics.count_answer(&self.method, route, answer.status(), answer.headers(), time);
+        }
+        // The readiness probe comes too often.
+        if route != "/" {
+            self.write_log_line(route, answer.status(), time, user, failure);
+        }
+    }
+
+    fn write_log_line(&self, route: &str, status: StatusCode, time: Duration, user: Option<UserId>, failure: Option<&Told>) {
+        let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
+        let millis = (time.as_secs_f64() * 1e6).round() / 1e3;
+        let (method, status) = (self.method.as_str(), status.as_u16());
+        log::log!(
+            level,
+            event = "request",
+            request_id = self.id.as_str(),
+            method,
+            route,
+            status,
+            ms = millis,
+            user = user.map_or_else(|| "-".to_owned(), |user| user.to_string()).as_str(),
+            net:display = self.net,
+            code = failure.map_or("-", |failure| failure.code),
+            cause = failure.map_or("-", |failure| failure.cause.as_str());
+            "{method} {route} {status} in {millis:.1} ms"
+        );
     }
 }
 
@@ -84,13 +130,13 @@ pub(super) async fn answer(request: ServiceRequest, next: Next<impl MessageBody 
 
 fn finish(asked: &Asked, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let failure = response.response().error().map(Failure::of);
-    let told = failure.as_ref().map(|failure| Told::of(failure.as_ref()));
+    let told = failure.as_ref().map(|failure| asked.note_failure(failure.as_ref()));
     if let Some(rendered) = failure.map(|failure| render(failure.as_ref(), &asked.id, response.headers())) {
         response = response.into_response(rendered);
     }
     add_common_headers(response.headers_mut(), asked);
     let user = response.request().extensions().get::<Caller>().map(|caller| caller.0);
-    write_log_line(asked, response.status(), user, told.as_ref());
+    asked.note_answer(response.response(), user, told.as_ref());
     response
 }
 
@@ -99,7 +145,7 @@ fn finish_without_request(asked: &Asked, error: &Error) -> Error {
     let failure = Failure::of(error);
     let mut rendered = render(failure.as_ref(), &asked.id, &HeaderMap::new());
     add_common_headers(rendered.headers_mut(), asked);
-    write_log_line(asked, rendered.status(), None, Some(&Told::of(failure.as_ref())));
+    asked.note_answer(&rendered, None, Some(&asked.note_failure(failure.as_ref())));
     InternalError::from_response(failure.as_ref().to_string(), rendered).into()
 }
 
@@ -177,31 +223,6 @@ fn add_common_headers(headers: &mut HeaderMap, asked: &Asked) {
     if let Ok(id) = HeaderValue::from_str(&asked.id) {
         headers.insert(HeaderName::from_static(REQUEST_ID), id);
     }
-}
-
-/// One line a request, but for the readiness probe, which comes too often.
-fn write_log_line(asked: &Asked, status: StatusCode, user: Option<UserId>, failure: Option<&Told>) {
-    let route = asked.route.as_deref().unwrap_or("-");
-    if route == "/" {
-        return;
-    }
-    let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
-    let millis = (asked.begun.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-    let (method, status) = (asked.method.as_str(), status.as_u16());
-    log::log!(
-        level,
-        event = "request",
-        request_id = asked.id.as_str(),
-        method,
-        route,
-        status,
-        ms = millis,
-        user = user.map_or_else(|| "-".to_owned(), |user| user.to_string()).as_str(),
-        net:display = asked.net,
-        code = failure.map_or("-", |failure| failure.code),
-        cause = failure.map_or("-", |failure| failure.cause.as_str());
-        "{method} {route} {status} in {millis:.1} ms"
-    );
 }
 
 /// Found once, so that the log, the limits and the handlers speak of the same client.

@@ -8,6 +8,7 @@ mod answer;
 mod health;
 mod isolation;
 mod limits;
+mod metrics;
 mod request_id;
 mod server;
 mod unread_body;
@@ -19,6 +20,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Responder};
 
+pub use metrics::{Metrics, serve_metrics};
 pub use server::{App, serve};
 
 use crate::http::{Access, ApiError, Endpoint, ErrorCode};

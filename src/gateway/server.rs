@@ -13,6 +13,7 @@ use actix_web::{App as ActixApp, HttpServer, web};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::health::Health;
+use super::metrics::Metrics;
 use super::{answer, configure, isolation, limits, unread_body};
 use crate::auth::RegistrationPolicy;
 use crate::chat::WaitingRoom;
@@ -68,6 +69,8 @@ pub struct App {
     pub rate_limits: RateLimits,
     /// Where those are who wait for news. It hears of the changes in the store.
     pub waiting_room: WaitingRoom,
+    /// Where requests are counted, if at all.
+    pub metrics: Option<Metrics>,
     /// Which services are served.
     pub services: Vec<Service>,
     /// Origins whose pages may call the API.
@@ -96,6 +99,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
             .app_data(web::Data::new(app.pseudonyms.clone()))
             .app_data(web::Data::new(app.waiting_room.clone()))
             .app_data(web::Data::new(answer::Hsts(app.is_https)))
+            .app_data(web::Data::new(app.metrics.clone()))
             .app_data(capacity.clone())
             .app_data(health.clone())
             .configure(|config| configure(config, &services))

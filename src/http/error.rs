@@ -97,6 +97,11 @@ pub struct ApiError {
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// The cause of a refusal: something happened as often as it may, by the limit of this name.
+#[derive(Debug, thiserror::Error)]
+#[error("limit {0}")]
+pub struct LimitReached(pub &'static str);
+
 impl ApiError {
     /// A failure in one field of the request.
     #[must_use]
@@ -115,12 +120,12 @@ impl ApiError {
         matches!(self.code, ErrorCode::RequestTimeout | ErrorCode::PayloadTooLarge | ErrorCode::HeadersTooLarge)
     }
 
-    /// A request that came too soon, and how long until it succeeds.
+    /// A request that came too soon, by which limit, and how long until it succeeds.
     #[must_use]
-    pub fn rate_limited(wait_millis: i64) -> Self {
+    pub fn rate_limited(limit: &'static str, wait_millis: i64) -> Self {
         // Rounded up: waiting that long must be enough. A wait of more than a century is none that was meant.
         let seconds = u32::try_from((wait_millis.max(1) + 999) / 1_000).unwrap_or(u32::MAX);
-        Self { retry_after: Some(seconds), ..ErrorCode::RateLimited.into() }
+        Self { retry_after: Some(seconds), ..Self::caused(ErrorCode::RateLimited, LimitReached(limit)) }
     }
 
     /// Seconds after which to try again; the failures of many at once are spread so that they do not return together.
@@ -197,7 +202,7 @@ mod tests {
     #[test]
     fn a_wait_is_told_in_whole_seconds_that_are_enough() {
         for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (86_400_000, 86_400)] {
-            assert_eq!(ApiError::rate_limited(millis).retry_after_seconds(), Some(seconds));
+            assert_eq!(ApiError::rate_limited("login", millis).retry_after_seconds(), Some(seconds));
         }
     }
 }

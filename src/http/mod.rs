@@ -22,7 +22,7 @@ pub use capacity::Capacity;
 pub use deadline::Deadline;
 pub use endpoint::{Access, Endpoint, Traffic};
 pub use entity_tag::{KnownTags, Tagged};
-pub use error::{ApiError, ErrorCode};
+pub use error::{ApiError, ErrorCode, LimitReached};
 pub use fields::Fields;
 pub use json::{BODY_DEADLINE, Json, RequestBody};
 pub use message::{Accepted, Message};

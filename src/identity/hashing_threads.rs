@@ -39,6 +39,7 @@ impl Memory {
 /// The threads; clones share them. They end with the last clone.
 #[derive(Clone)]
 pub(super) struct HashingThreads {
+    count: usize,
     idle: Arc<Mutex<Vec<Sender<Job>>>>,
     free: Arc<Semaphore>,
 }
@@ -54,7 +55,17 @@ pub(super) struct Reserved {
 impl HashingThreads {
     pub(super) fn start(count: usize) -> io::Result<Self> {
         let idle = (0..count).map(|_| start_thread()).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { idle: Arc::new(Mutex::new(idle)), free: Arc::new(Semaphore::new(count)) })
+        Ok(Self { count, idle: Arc::new(Mutex::new(idle)), free: Arc::new(Semaphore::new(count)) })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many are reserved.
+    pub(super) fn busy(&self) -> usize {
+        self.count - self.free.available_permits()
     }
 
     /// Reserves a thread if one is free at once.

@@ -17,6 +17,6 @@ pub use audit::{Actor, Audit};
 pub use bearer::{Bearer, Caller, require_bearer};
 pub use confirmation::Confirmation;
 pub use derived_key::Pseudonyms;
-pub use password_hasher::{HashingError, PasswordCost, PasswordHasher, Verification};
+pub use password_hasher::{HashingError, HashingLoad, PasswordCost, PasswordHasher, Verification};
 pub use signing_key::load_or_make_key;
 pub use tokens::Tokens;

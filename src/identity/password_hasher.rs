@@ -83,6 +83,15 @@ pub enum Verification {
     Right(Option<PasswordHash>),
 }
 
+/// How many hashes there are at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashingLoad {
+    /// Those that are being computed.
+    pub running: usize,
+    /// Those that wait for a core.
+    pub waiting: usize,
+}
+
 /// Hashes and checks passwords. Clones share the limits.
 #[derive(Clone)]
 pub struct PasswordHasher {
@@ -109,6 +118,15 @@ impl PasswordHasher {
             admitted: Arc::new(Semaphore::new(at_once + MAX_WAITING)),
             waiting: Waiting::new(max_waiting_per_net),
         })
+    }
+
+    /// How many hashes there are.
+    #[must_use]
+    pub fn load(&self) -> HashingLoad {
+        let running = self.threads.busy();
+        let admitted = self.threads.count() + MAX_WAITING - self.admitted.available_permits();
+        // The two are not read in one moment.
+        HashingLoad { running, waiting: admitted.saturating_sub(running) }
     }
 
     /// Reads a password that is to be set: [`Password::parse`] and the shortest length.

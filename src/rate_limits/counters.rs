@@ -36,7 +36,7 @@ impl Counter {
 
     /// The refusal of an event that would be one too many.
     pub(super) fn refusal(&self, wait_millis: i64) -> ApiError {
-        ApiError { cause: Some(format!("limit {}", self.name).into()), ..ApiError::rate_limited(wait_millis) }
+        ApiError::rate_limited(self.name, wait_millis)
     }
 }
 

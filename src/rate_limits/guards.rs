@@ -57,8 +57,7 @@ fn take(request: &HttpRequest, traffic: Traffic, payer: Payer) -> Option<Standin
 
 fn refusal(standing: &Standing) -> Option<ApiError> {
     let millis = standing.wait?.as_nanos().div_ceil(1_000_000);
-    let refusal = ApiError::rate_limited(i64::try_from(millis).unwrap_or(i64::MAX));
-    Some(ApiError { cause: Some(format!("limit {}", standing.traffic.as_str()).into()), ..refusal })
+    Some(ApiError::rate_limited(standing.traffic.as_str(), i64::try_from(millis).unwrap_or(i64::MAX)))
 }
 
 fn tell(headers: &mut HeaderMap, standing: Option<&Standing>) {

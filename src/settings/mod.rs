@@ -91,6 +91,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to tell the metrics, if at all.
+    pub metrics_listen: Option<SocketAddr>,
     /// Where people reach the API, without a slash at the end.
     pub public_base_url: Option<String>,
     /// What a registration needs to become an account.

@@ -23,6 +23,7 @@ pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
         jwt_secret_previous: reader.jwt_secret_previous().map(Into::into),
         store: reader.store(mode),
         listen,
+        metrics_listen: reader.metrics_listen(listen),
         public_base_url: reader.public_base_url(mode),
         registration: reader.registration(&mail),
         mail,
@@ -79,6 +80,17 @@ impl Reader<'_> {
             self.wrong("LISTEN", "must be an address and a port such as 127.0.0.1:8080 or [::]:8080");
             fallback
         })
+    }
+
+    /// Metrics tell what goes on in the process, and ask for no token.
+    fn metrics_listen(&mut self, listen: SocketAddr) -> Option<SocketAddr> {
+        let address = self.get("METRICS_LISTEN")?;
+        let parsed =
+            address.parse().ok().filter(|metrics: &SocketAddr| metrics.ip().is_loopback() && (metrics.port() == 0 || *metrics != listen));
+        if parsed.is_none() {
+            self.wrong("METRICS_LISTEN", "must be an address of loopback and a port of its own such as 127.0.0.1:9090");
+        }
+        parsed
     }
 
     /// Production unless everything says laptop: the default must be the safe one.
@@ -294,6 +306,9 @@ mod tests {
         let bad = [
             ("APP_ENV", "staging"),
             ("LISTEN", "8080"),
+            ("METRICS_LISTEN", "9090"),
+            ("METRICS_LISTEN", "0.0.0.0:9090"),
+            ("METRICS_LISTEN", "127.0.0.1:8080"),
             ("FUNCTIONS_CUSTOMHANDLER_PORT", "x"),
             ("REGISTRATION", "closed"),
             ("REGISTRATION", "verified"),

@@ -3,7 +3,7 @@
 use super::VARIABLES;
 
 /// Beginnings of names that only this program has a use for.
-const PREFIXES: [&str; 3] = ["CHAT_", "LIMIT_", "MAIL_"];
+const PREFIXES: [&str; 4] = ["CHAT_", "LIMIT_", "MAIL_", "METRICS_"];
 
 /// What to tell of each variable that is not read though its name begins as ours do. Never the value.
 pub(super) fn warnings(names: impl IntoIterator<Item = String>) -> Vec<String> {

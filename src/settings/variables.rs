@@ -40,6 +40,11 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable { name: "LISTEN", default: "`127.0.0.1:8080`", meaning: "where to listen when there is no host; port 0 takes a free one" },
     Variable {
+        name: "METRICS_LISTEN",
+        default: "-",
+        meaning: "where to tell Prometheus metrics, at `/metrics` and on loopback only, e.g. `127.0.0.1:9090`",
+    },
+    Variable {
         name: "APP_ENV",
         default: "`development` on loopback with the embedded store and no host, else `production`",
         meaning: "`development` or `production`; production refuses to start with missing or weak settings",

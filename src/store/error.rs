@@ -23,6 +23,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The name of its kind, for those who count failures.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Overloaded => "overloaded",
+            Self::OutcomeUnknown(_) => "outcome_unknown",
+            Self::Full(_) => "full",
+            Self::Broken(_) => "broken",
+        }
+    }
+
     /// A failure in which nothing was changed.
     pub fn unavailable(cause: impl Into<Cause>) -> Self {
         Self::Unavailable(cause.into())

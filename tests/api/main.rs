@@ -29,6 +29,7 @@ mod json_bodies;
 mod key_rotation;
 mod limits;
 mod login;
+mod metrics;
 mod no_oracle;
 mod original_client;
 mod pages;
@@ -103,6 +104,7 @@ fn main() -> ExitCode {
         gateway::TESTS,
         json_bodies::TESTS,
         limits::TESTS,
+        metrics::TESTS,
         passwords::TESTS,
         pages::TESTS,
         privacy::TESTS,

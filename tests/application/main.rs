@@ -227,6 +227,7 @@ fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: Re
         rate_limits: RateLimits::new(LimitSettings::off(), ClientAddress::default(), Arc::clone(store)),
         mailer,
         waiting_room,
+        metrics: None,
         registration,
         pseudonyms: Pseudonyms::new(&JWT_SECRET.into()),
         services: Service::ALL.to_vec(),

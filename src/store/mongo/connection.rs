@@ -213,7 +213,7 @@ pub(super) async fn keep(connection: Arc<Connection>, uri: String, observer: Opt
             }
             Err(error) => {
                 if pause == FIRST_PAUSE {
-                    log::warn!(event = "store_unreachable", error = logging::causes(&error); "the database does not answer; trying on");
+                    log::warn!(event = "store_unreachable", error = logging::causes(&error); "the database does not answer: is the server of MONGODB_URI up and reachable? trying on");
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
