@@ -91,8 +91,7 @@ impl Reader<'_> {
     fn address_source(&mut self) -> AddressSource {
         let Some(text) = self.get("CLIENT_IP") else {
             // The platform appends the address it saw; see Azure's front ends.
-            let in_azure = self.get("WEBSITE_INSTANCE_ID").is_some();
-            return if in_azure { AddressSource::ForwardedFor(1) } else { AddressSource::Peer };
+            return if self.is_in_azure() { AddressSource::ForwardedFor(1) } else { AddressSource::Peer };
         };
         parse_source(&text).unwrap_or_else(|| {
             self.wrong(

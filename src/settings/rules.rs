@@ -4,15 +4,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{LogFormat, MailSetting, Mode, Service, SettingError, Settings, StoreSetting, mongodb_uri};
+use super::{LogFormat, MailSetting, Mode, Service, SettingError, Settings, StoreSetting, VARIABLES, mongodb_uri};
 use crate::auth::RegistrationPolicy;
 use crate::identity::PasswordCost;
 use crate::mail::TransportSetting;
+
+/// How a reference to a key vault begins.
+const UNRESOLVED_REFERENCE: &str = "@Microsoft.KeyVault(";
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
     let mut reader = Reader { lookup, errors: Vec::new() };
+    reader.refuse_unresolved_references();
     let listen = reader.listen();
     let mode = reader.mode(listen);
     let data_dir: PathBuf = reader.get("DATA_DIR").unwrap_or_else(|| "data".to_owned()).into();
@@ -59,6 +63,11 @@ impl Reader<'_> {
         self.get("FUNCTIONS_CUSTOMHANDLER_PORT").is_some()
     }
 
+    /// By the variables that the platform sets: each plan has the name of the site, not each the id of an instance.
+    pub(super) fn is_in_azure(&self) -> bool {
+        ["WEBSITE_SITE_NAME", "WEBSITE_INSTANCE_ID"].iter().any(|variable| self.get(variable).is_some())
+    }
+
     pub(super) fn wrong(&mut self, variable: &'static str, problem: impl Into<String>) {
         self.errors.push(SettingError { variable, problem: problem.into() });
     }
@@ -95,7 +104,7 @@ impl Reader<'_> {
 
     /// Production unless everything says laptop: the default must be the safe one.
     fn mode(&mut self, listen: SocketAddr) -> Mode {
-        let in_azure = self.get("WEBSITE_INSTANCE_ID").is_some();
+        let in_azure = self.is_in_azure();
         match self.get("APP_ENV").as_deref() {
             Some("production") => Mode::Production,
             Some("development") if in_azure => {
@@ -113,6 +122,19 @@ impl Reader<'_> {
             }
             None if in_azure || self.is_hosted() || !listen.ip().is_loopback() || self.get("MONGODB_URI").is_some() => Mode::Production,
             None => Mode::Development,
+        }
+    }
+
+    /// Azure hands on a reference to a key vault as it is written when it cannot follow it: as a key of the tokens it would be
+    /// long enough, and anybody could guess it.
+    fn refuse_unresolved_references(&mut self) {
+        for variable in VARIABLES {
+            if self.get(variable.name).is_some_and(|value| value.starts_with(UNRESOLVED_REFERENCE)) {
+                self.wrong(
+                    variable.name,
+                    "is a key vault reference that Azure could not follow: look at the secret and at who may read it",
+                );
+            }
         }
     }
 
@@ -134,7 +156,7 @@ impl Reader<'_> {
     fn store(&mut self, mode: Mode) -> StoreSetting {
         let production = mode == Mode::Production;
         let Some(uri) = self.get("MONGODB_URI") else {
-            if self.get("WEBSITE_INSTANCE_ID").is_some() {
+            if self.is_in_azure() {
                 self.wrong(
                     "MONGODB_URI",
                     "is required in Azure, where instances share no disk, e.g. mongodb+srv://user:password@host/chat",
@@ -296,9 +318,19 @@ mod tests {
 
     #[test]
     fn azure_takes_neither_development_nor_the_embedded_store() {
-        let in_azure = [("WEBSITE_INSTANCE_ID", "x"), ("FUNCTIONS_CUSTOMHANDLER_PORT", "7072")];
-        assert_refused(&production(&in_azure), "MONGODB_URI");
-        assert_refused(&production(&[in_azure[0], in_azure[1], ("APP_ENV", "development")]), "APP_ENV");
+        for variable in ["WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"] {
+            let in_azure = [(variable, "x"), ("FUNCTIONS_CUSTOMHANDLER_PORT", "7072")];
+            assert_refused(&production(&in_azure), "MONGODB_URI");
+            assert_refused(&production(&[in_azure[0], in_azure[1], ("APP_ENV", "development")]), "APP_ENV");
+        }
+    }
+
+    #[test]
+    fn a_reference_that_azure_could_not_follow_is_no_value() {
+        let reference = "@Microsoft.KeyVault(VaultName=kv-chat;SecretName=jwt-secret)";
+        for variable in ["JWT_SECRET", "MONGODB_URI", "MAIL_URL"] {
+            assert_refused(&production(&[(variable, reference)]), variable);
+        }
     }
 
     #[test]
