@@ -99,6 +99,28 @@ fn the_host_forwards_to_the_installed_binary_and_asks_browsers_for_https() {
     assert_eq!(host["extensionBundle"], Value::Null, "nothing has to be downloaded");
 }
 
+/// `func azure functionapp publish` takes what this list leaves: what is more than the package is a new folder that it lacks.
+#[test]
+fn what_does_not_run_is_not_published() {
+    let list = read(".funcignore");
+    let patterns: Vec<_> = list.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+    let is_left_out = |name: &str| {
+        patterns.iter().any(|pattern| match pattern.split_once('*') {
+            Some((start, end)) => name.starts_with(start) && name.ends_with(end),
+            None => name == *pattern,
+        })
+    };
+    let names = std::fs::read_dir(root()).expect("the repository").map(|entry| entry.expect("an entry").file_name());
+    let published: BTreeSet<String> =
+        names.map(|name| name.into_string().expect("a name of UTF-8")).filter(|name| !is_left_out(name)).collect();
+    let mut expected: BTreeSet<String> = functions().into_iter().map(|(name, _)| name).collect();
+    expected.insert("host.json".to_owned());
+    if published.contains("bin") {
+        expected.insert("bin".to_owned());
+    }
+    assert_eq!(published, expected);
+}
+
 #[test]
 fn the_local_settings_hold_no_secret() {
     let expected = json!({
