@@ -8,6 +8,7 @@ pub mod browser;
 pub mod chance;
 #[allow(dead_code, reason = "not every test program kills servers")]
 pub mod database_server;
+#[allow(dead_code, reason = "not every test program runs in several ways")]
 pub mod harness;
 #[allow(dead_code, reason = "not every test program puts the real one behind a host")]
 pub mod hosted;
@@ -18,3 +19,5 @@ pub mod proxy;
 pub mod server;
 #[allow(dead_code, reason = "not every test program gets mail")]
 pub mod smtp;
+#[allow(dead_code, reason = "not every test program speaks TLS")]
+pub mod tls;

@@ -3,15 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 pub use received::ReceivedMail;
+
+use super::tls::certificates;
 
 mod received;
 mod session;
@@ -217,23 +216,6 @@ impl SmtpServer {
         let mut connections = self.shared.connections.subscribe();
         assert!(timeout(PATIENCE, connections.wait_for(|made| *made > count)).await.is_ok(), "no connection after {count}");
     }
-}
-
-/// An authority of our own, and who speaks TLS by a certificate of it for this machine.
-fn certificates() -> (String, TlsAcceptor) {
-    let key = KeyPair::generate().expect("a key");
-    let mut parameters = CertificateParams::new(Vec::new()).expect("parameters");
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = parameters.self_signed(&key).expect("a certificate");
-    let issuer = Issuer::new(parameters, key);
-    let key = KeyPair::generate().expect("a key");
-    let names = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("parameters");
-    let certificate = names.signed_by(&key, &issuer).expect("a certificate");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
-    let private = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private).expect("a certificate");
-    (authority.pem(), TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn listen(first: TcpListener, listening: watch::Sender<bool>, shared: Arc<Shared>) {
