@@ -10,13 +10,15 @@
 //! - [`auth`], [`users`], [`chat`]: the three services. They never call each other.
 //! - [`gateway`]: the entry to all of them; limits, ids, log lines, health, the server.
 //! - [`settings`] and [`logging`]: how a process is told what to do, and how it tells what it does.
-//! - [`startup`] puts the parts of a process together; [`check`] tries what its settings name.
+//! - [`startup`] puts the parts of a process together; [`check`] tries what its settings name, and [`health_check`] asks
+//!   one that runs how it is.
 
 pub mod auth;
 pub mod chat;
 pub mod check;
 pub mod domain;
 pub mod gateway;
+pub mod health_check;
 pub mod http;
 pub mod identity;
 pub mod logging;

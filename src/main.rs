@@ -10,7 +10,7 @@ use chat_functions::gateway::App;
 use chat_functions::settings::{Mode, Settings, VARIABLES};
 use chat_functions::startup::{self, Failure};
 use chat_functions::store::Store;
-use chat_functions::{check, gateway, logging};
+use chat_functions::{check, gateway, health_check, logging};
 
 /// Password hashing takes and gives back large blocks all the time; the system's allocator would keep them.
 #[global_allocator]
@@ -26,19 +26,15 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         None => run(),
         Some("--check") => diagnose(),
+        Some("--health") => ask_for_health(),
         Some(argument) => answer_argument(argument),
     }
 }
 
 fn run() -> ExitCode {
-    let settings = match Settings::from_environment() {
+    let settings = match settings_or_exit() {
         Ok(settings) => settings,
-        Err(errors) => {
-            for error in errors {
-                eprintln!("{error}");
-            }
-            return ExitCode::from(EXIT_CONFIG);
-        }
+        Err(code) => return code,
     };
     logging::start(settings.log_format, &settings.log_filter);
     let served = actix_web::rt::System::new().block_on(serve(settings));
@@ -47,6 +43,15 @@ fn run() -> ExitCode {
     }
     logging::flush();
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn settings_or_exit() -> Result<Settings, ExitCode> {
+    Settings::from_environment().map_err(|errors| {
+        for error in errors {
+            eprintln!("{error}");
+        }
+        ExitCode::from(EXIT_CONFIG)
+    })
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
@@ -114,6 +119,20 @@ fn diagnose() -> ExitCode {
     if findings.iter().all(check::Finding::is_ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Whether the server of these settings, which runs already, is well: the exit code tells a container or a supervisor.
+fn ask_for_health() -> ExitCode {
+    let listen = match settings_or_exit() {
+        Ok(settings) => settings.listen,
+        Err(code) => return code,
+    };
+    match health_check::is_healthy(listen) {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => eprintln!("the server on {listen} is not well; its log says why"),
+        Err(error) => eprintln!("the server on {listen} does not answer: {error}"),
+    }
+    ExitCode::FAILURE
+}
+
 fn tell_what_to_try(settings: &Settings, url: &str, store: &dyn Store) {
     let mode = format!("{:?}", settings.mode).to_lowercase();
     let kind = store.kind().as_str();
@@ -132,7 +151,8 @@ fn answer_argument(argument: &str) -> ExitCode {
         "--version" | "-V" => println!("chat-functions {}", env!("CARGO_PKG_VERSION")),
         "--help" | "-h" => {
             println!(
-                "A chat backend over HTTP. Without an argument it serves; --check tries the store and the mail server that the settings name.\n\nThese variables of the environment, or of a file .env, are read:\n"
+                "A chat backend over HTTP. Without an argument it serves; --check tries the store and the mail server that the settings name; \
+                 --health asks the server that runs with them whether it is well.\n\nThese variables of the environment, or of a file .env, are read:\n"
             );
             for variable in VARIABLES {
                 println!("{}\n    {}\n    default: {}\n", variable.name, variable.meaning, variable.default);

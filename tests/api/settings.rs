@@ -24,6 +24,7 @@ tests!(Context:
     help_lists_every_setting in ONCE,
     a_check_says_what_works_and_what_there_is_to_do in crate::context::ALONE,
     a_check_tells_wrong_settings_and_what_cannot_be_reached in ONCE,
+    a_running_server_is_asked_for_its_health in ONCE,
     the_data_belongs_to_its_owner_only in ONCE,
     a_made_key_is_kept_and_not_shown in ONCE,
     a_taken_address_is_told in ONCE,
@@ -130,6 +131,18 @@ async fn a_check_tells_wrong_settings_and_what_cannot_be_reached(context: Arc<Co
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o777
+}
+
+async fn a_running_server_is_asked_for_its_health(context: Arc<Context>) {
+    let (_folder, server) = context.another_instance().await;
+    let listen = server.url().trim_start_matches("http://").to_owned();
+    let ask = |listen: &str| run(&Environment::new().with("LISTEN", listen), &["--health"]);
+    assert_eq!(ask(&listen), (Some(0), String::new(), String::new()));
+    server.kill();
+    let (code, _, errors) = ask(&listen);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.starts_with(&format!("the server on {listen} does not answer: ")), "{errors}");
+    assert_eq!(ask("nowhere").0, Some(78));
 }
 
 async fn the_data_belongs_to_its_owner_only(_: Arc<Context>) {
