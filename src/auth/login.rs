@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, web};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::parts::Parts;
 use super::{NewSession, RegistrationPolicy, SessionBody};
@@ -11,10 +12,12 @@ use crate::identity::{Actor, Verification};
 use crate::rate_limits::Attempt;
 use crate::store::Credentials;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginBody {
+    #[schema(required, value_type = String, examples("ann@example.com"))]
     email: Option<String>,
+    #[schema(required, value_type = String, format = Password, examples("tulip-gravel-onion"))]
     password: Option<String>,
 }
 
@@ -31,6 +34,14 @@ struct Visitor {
     actor: Actor,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/auth/login",
+    summary = "Log in",
+    description = "Begins a session. A person has at most 20; a further one ends the one that was not used for longest.",
+    request_body = LoginBody,
+    responses((status = 200, description = "A session has begun.", body = SessionBody))
+)]
 pub(super) async fn log_in(request: HttpRequest, parts: Parts, Json(body): Json<LoginBody>) -> Result<web::Json<SessionBody>, ApiError> {
     let visitor = Visitor::read(body, &parts)?;
     let attempt = count(&parts, &visitor).await?;

@@ -6,6 +6,13 @@ use crate::http::{ApiError, Message};
 use crate::identity::{Actor, Audit, Bearer};
 use crate::store::Store;
 
+#[utoipa::path(
+    post,
+    path = "/api/auth/logout",
+    summary = "Log out",
+    description = "Ends the session of the token, on every instance, before it is answered.",
+    responses((status = 200, description = "The session has ended.", body = Message))
+)]
 pub(super) async fn log_out(bearer: Bearer, store: web::Data<dyn Store>, audit: Audit) -> Result<web::Json<Message>, ApiError> {
     bearer.admit(store.find_session(bearer.session_key()).await?)?;
     // Another log-out of the same session at the same time has done the same.

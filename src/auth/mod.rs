@@ -14,6 +14,7 @@ mod sessions;
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, USER_AGENT};
 use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::domain::{Email, Session, SessionId, Timestamp, UserId, Username};
 use crate::http::{ApiError, Endpoint, ErrorCode, OwnUser};
@@ -25,27 +26,62 @@ pub use registration_policy::RegistrationPolicy;
 #[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Method::POST, "/api/auth/register", register::register).open(),
-        Endpoint::new(Method::POST, "/api/auth/login", login::log_in).open(),
+        Endpoint::new(Method::POST, "/api/auth/register", register::register).open().failing(&[
+            ErrorCode::UsernameTaken,
+            ErrorCode::EmailTaken,
+            ErrorCode::PasswordTooCommon,
+        ]),
+        Endpoint::new(Method::POST, "/api/auth/login", login::log_in).open().failing(&[ErrorCode::InvalidCredentials]),
         Endpoint::new(Method::POST, "/api/auth/logout", logout::log_out),
         Endpoint::new(Method::GET, "/api/auth/sessions", sessions::list_sessions),
-        Endpoint::new(Method::DELETE, "/api/auth/sessions", sessions::end_sessions),
+        Endpoint::new(Method::DELETE, "/api/auth/sessions", sessions::end_sessions).failing(&[ErrorCode::SessionNotFound]),
         Endpoint::new(Method::GET, "/api/auth/email", email::show_page).open(),
-        Endpoint::new(Method::POST, "/api/auth/email", email::send_verification),
-        Endpoint::new(Method::PUT, "/api/auth/email", email::verify_email).open(),
-        Endpoint::new(Method::PUT, "/api/auth/password", password::change_password),
+        Endpoint::new(Method::POST, "/api/auth/email", email::send_verification).failing(&[ErrorCode::MailUnavailable]),
+        Endpoint::new(Method::PUT, "/api/auth/email", email::verify_email).open().failing(&[ErrorCode::InvalidMailToken]),
+        Endpoint::new(Method::PUT, "/api/auth/password", password::change_password)
+            .failing(&[ErrorCode::WrongPassword, ErrorCode::PasswordTooCommon]),
         Endpoint::new(Method::GET, "/api/auth/password-reset", password_reset::show_page).open(),
-        Endpoint::new(Method::POST, "/api/auth/password-reset", password_reset::ask_for_reset).open(),
-        Endpoint::new(Method::PUT, "/api/auth/password-reset", password_reset::reset_password).open(),
+        Endpoint::new(Method::POST, "/api/auth/password-reset", password_reset::ask_for_reset)
+            .open()
+            .failing(&[ErrorCode::MailUnavailable]),
+        Endpoint::new(Method::PUT, "/api/auth/password-reset", password_reset::reset_password)
+            .open()
+            .failing(&[ErrorCode::InvalidMailToken, ErrorCode::PasswordTooCommon]),
     ]
 }
 
+/// What the document of the API tells of them.
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        register::register,
+        login::log_in,
+        logout::log_out,
+        sessions::list_sessions,
+        sessions::end_sessions,
+        email::show_page,
+        email::send_verification,
+        email::verify_email,
+        password::change_password,
+        password_reset::show_page,
+        password_reset::ask_for_reset,
+        password_reset::reset_password
+    ),
+    components(schemas(sessions::ListedSession))
+)]
+pub struct Documentation;
+
 /// The answer that begins a session.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = BegunSession)]
 struct SessionBody {
+    #[schema(examples("Login successful"))]
     message: &'static str,
+    /// For the header `Authorization`, as `Bearer <token>`.
+    #[schema(examples("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI…"))]
     token: String,
+    /// When the session ends in any case.
     expires_at: Timestamp,
     user: OwnUser,
 }

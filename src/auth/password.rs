@@ -2,6 +2,7 @@
 
 use actix_web::web;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::parts::Parts;
 use super::personal_words;
@@ -9,10 +10,12 @@ use crate::domain::{MailKind, Password};
 use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody};
 use crate::identity::{Actor, Bearer, Confirmation, PasswordHasher};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct ChangePasswordBody {
+    #[schema(required, value_type = String, format = Password, examples("tulip-gravel-onion"))]
     current_password: Option<String>,
+    #[schema(required, value_type = Password)]
     new_password: Option<String>,
 }
 
@@ -28,6 +31,14 @@ impl ChangePasswordBody {
 }
 
 /// Every other session ends in the write that sets the password.
+#[utoipa::path(
+    put,
+    path = "/api/auth/password",
+    summary = "Change the password",
+    description = "Sets a new password and ends every other session of the caller.",
+    request_body = ChangePasswordBody,
+    responses((status = 200, description = "The password is changed.", body = Message))
+)]
 pub(super) async fn change_password(
     bearer: Bearer,
     confirmation: Confirmation,

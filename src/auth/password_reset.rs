@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::page;
 use super::parts::Parts;
@@ -15,19 +16,37 @@ use crate::rate_limits::MailPermission;
 use crate::store::{Store, StoreError};
 
 /// The page that the link in the mail opens. Opening it changes nothing: mail scanners follow links.
+#[utoipa::path(
+    get,
+    path = "/api/auth/password-reset",
+    operation_id = "show_password_reset_page",
+    summary = "Page that sets a new password",
+    description = "What the link in a mail opens. Opening it changes nothing: its button sends the `PUT`.",
+    responses((status = 200, description = "The page.", body = String, content_type = "text/html; charset=utf-8"))
+)]
 pub(super) async fn show_page() -> HttpResponse {
     page::password_reset()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AskForResetBody)]
 pub(super) struct AskBody {
+    #[schema(required, value_type = Email)]
     email: Option<String>,
 }
 
 impl RequestBody for AskBody {}
 
 /// Answers the same for every address, in the same time: whether there is an account is looked up behind the answer.
+#[utoipa::path(
+    post,
+    path = "/api/auth/password-reset",
+    summary = "Ask for a new password",
+    description = "Sends a mail with a link that sets a new password. Whether there is such an account is not told.",
+    request_body = AskBody,
+    responses((status = 202, description = "A mail is on its way, if an account has this address.", body = Message))
+)]
 pub(super) async fn ask_for_reset(parts: Parts, Json(body): Json<AskBody>) -> Result<Accepted, ApiError> {
     let mut fields = Fields::new();
     let email = fields.required("email", body.email, |text| Email::parse(&text));
@@ -57,10 +76,13 @@ async fn try_to_order_reset(store: &dyn Store, mailer: &Mailer, email: &EmailKey
     Ok(())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = ResetPasswordBody)]
 pub(super) struct ResetBody {
+    #[schema(required, value_type = MailToken)]
     token: Option<String>,
+    #[schema(required, value_type = Password)]
     new_password: Option<String>,
 }
 
@@ -77,6 +99,14 @@ impl ResetBody {
 }
 
 /// The token is looked up first, so that only its holder costs a hash, and used up in the write that sets the password.
+#[utoipa::path(
+    put,
+    path = "/api/auth/password-reset",
+    summary = "Set a new password",
+    description = "Uses the token from a mail to set a new password, and ends every session of its owner.",
+    request_body = ResetBody,
+    responses((status = 200, description = "The password is set.", body = Message))
+)]
 pub(super) async fn reset_password(parts: Parts, Json(body): Json<ResetBody>) -> Result<web::Json<Message>, ApiError> {
     let (token, new) = body.check(&parts.passwords)?;
     let invalid = ErrorCode::InvalidMailToken;

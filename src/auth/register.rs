@@ -3,19 +3,23 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::parts::Parts;
-use super::{NewSession, RegistrationPolicy, personal_words};
+use super::{NewSession, RegistrationPolicy, SessionBody, personal_words};
 use crate::domain::{Email, MailKind, Password, PasswordHash, UserId, Username};
-use crate::http::{Accepted, ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
+use crate::http::{Accepted, ApiError, ErrorCode, Fields, Json, Message, OwnUser, RequestBody};
 use crate::identity::{Actor, PasswordHasher};
 use crate::store::{Creation, MessagesFrom, NewAccount, Registration, User};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegisterBody {
+    #[schema(required, value_type = Username)]
     username: Option<String>,
+    #[schema(required, value_type = Email)]
     email: Option<String>,
+    #[schema(required, value_type = Password)]
     password: Option<String>,
 }
 
@@ -37,6 +41,17 @@ impl Applicant {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/auth/register",
+    summary = "Register",
+    description = "Makes an account and begins its first session. A mail to the address verifies that it is its owner's.",
+    request_body = RegisterBody,
+    responses(
+        (status = 201, description = "The account is there, and its first session has begun.", body = SessionBody),
+        (status = 202, description = "Where addresses are verified first: a mail is on its way, whoever's address it is.", body = Message),
+    )
+)]
 pub(super) async fn register(request: HttpRequest, parts: Parts, Json(body): Json<RegisterBody>) -> Result<HttpResponse, ApiError> {
     let Applicant { username, email, password } = Applicant::read(body, &parts.passwords)?;
     let counted = parts.limits.register().await?;

@@ -2,25 +2,34 @@
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::domain::{PublicSessionId, SessionKey};
-use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody, SessionEntry};
+use crate::domain::{PublicSessionId, Session, SessionKey};
+use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody, SessionEntry, at_most};
 use crate::identity::{Actor, Audit, Bearer};
 use crate::store::Store;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SessionList {
+    #[schema(schema_with = at_most::<ListedSession, { Session::MAX_PER_USER }>)]
     sessions: Vec<ListedSession>,
 }
 
-#[derive(Serialize)]
-struct ListedSession {
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedSession {
     #[serde(flatten)]
     entry: SessionEntry,
     /// Whether the request itself belongs to it.
     current: bool,
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/auth/sessions",
+    summary = "List sessions",
+    description = "Where the caller is logged in.",
+    responses((status = 200, description = "The live sessions of the caller.", body = SessionList))
+)]
 pub(super) async fn list_sessions(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<SessionList>, ApiError> {
     let sessions = bearer.admit(store.list_sessions(bearer.session_key()).await?)?;
     let current = bearer.session_key().session;
@@ -29,10 +38,13 @@ pub(super) async fn list_sessions(bearer: Bearer, store: web::Data<dyn Store>) -
     Ok(web::Json(SessionList { sessions }))
 }
 
-#[derive(Deserialize)]
+/// Either of the two.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct EndSessionsBody {
+    #[schema(value_type = Option<PublicSessionId>)]
     session_id: Option<String>,
+    /// `true` for all sessions but the one of the request.
     all: Option<bool>,
 }
 
@@ -60,6 +72,14 @@ impl EndSessionsBody {
     }
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/auth/sessions",
+    summary = "End sessions",
+    description = "Ends one session of the caller, or all but the one of the request, on every instance, before it is answered.",
+    request_body(content = EndSessionsBody, example = json!({ "all": true })),
+    responses((status = 200, description = "The sessions have ended.", body = Message))
+)]
 pub(super) async fn end_sessions(
     bearer: Bearer,
     store: web::Data<dyn Store>,

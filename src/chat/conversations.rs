@@ -2,32 +2,65 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
 
 use super::place::Seen;
 use super::poll::{Look, Poll, first_look};
 use crate::domain::{ChatId, Timestamp};
-use crate::http::{ApiError, Fields, KnownTags, MessageBody, PublicUser, Query, Tagged, cut_page, decode_cursor, take_limit};
+use crate::http::{
+    ApiError, Fields, KnownTags, MAX_PAGE_ENTRIES, MessageBody, PublicUser, Query, Tagged, Wait, at_most, cut_page, decode_cursor,
+    limit_parameter, optional, take_limit, text_schema,
+};
 use crate::identity::Bearer;
 use crate::store::{ChatProgress, Conversation, ConversationCursor, Store};
 
-#[derive(Serialize)]
+/// Conversations, the one with the newest message first.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ConversationPage {
+    #[schema(schema_with = at_most::<ConversationBody, MAX_PAGE_ENTRIES>)]
     conversations: Vec<ConversationBody>,
+    /// There when there are more: give it as `before`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, examples("AAABmb…"))]
     next_before: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A chat as the caller sees it.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ConversationBody {
+#[schema(as = Conversation)]
+pub(super) struct ConversationBody {
     chat_id: ChatId,
+    /// The other person.
     user: PublicUser,
     last_message: MessageBody,
+    /// The number of the newest message.
+    #[schema(minimum = 1, examples(42))]
     last_seq: u64,
+    /// How far the caller has read.
+    #[schema(examples(40))]
     read_seq: u64,
+    /// How far the other has read.
+    #[schema(examples(42))]
     peer_read_seq: u64,
+    /// Messages that the caller has not read.
+    #[schema(examples(2))]
     unread: u64,
+}
+
+/// What part of the list the query asks for.
+struct Paging {
+    before: Option<ConversationCursor>,
+    limit: usize,
+}
+
+impl IntoParams for Paging {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let cursor = text_schema("A `nextBefore`.", "AAABmb…");
+        vec![optional("before", ParameterIn::Query, cursor, "The `nextBefore` of the page before."), limit_parameter()]
+    }
 }
 
 /// A page as it is answered, and as far as the chats on it had got.
@@ -47,12 +80,39 @@ impl Look for PageLook<'_> {
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/chat/conversations",
+    summary = "List conversations",
+    description = "The caller's chats, the one with the newest message first. With `If-None-Match` the request may wait (`Prefer`) until the list is \
+        another one.",
+    params(Paging, KnownTags, Wait),
+    responses(
+        (
+            status = 200,
+            description = "The conversations.",
+            body = ConversationPage,
+            headers(
+                ("ETag" = String, description = "The tag of this list."),
+                ("Preference-Applied" = String, description = "`wait=N` when the request waited, or would have.")
+            )
+        ),
+        (
+            status = 304,
+            description = "The client has this list.",
+            headers(
+                ("ETag" = String, description = "The tag of this list."),
+                ("Preference-Applied" = String, description = "`wait=N` when the request waited.")
+            )
+        ),
+    )
+)]
 pub(super) async fn list_conversations(
     request: HttpRequest,
     bearer: Bearer,
     store: web::Data<dyn Store>,
 ) -> Result<HttpResponse, ApiError> {
-    let (before, limit) = check(request.query_string())?;
+    let Paging { before, limit } = check(request.query_string())?;
     let (store, known) = (store.get_ref(), KnownTags::of(&request));
     // A client that has no list yet has nothing to wait for.
     let poll = if known.is_some() { Poll::begin(&request, &bearer, Seen::Conversations(Vec::new()))? } else { None };
@@ -69,13 +129,13 @@ pub(super) async fn list_conversations(
     Ok(latest.page.respond(known.as_ref(), |response| poll.iter().for_each(|poll| poll.tell(response))))
 }
 
-fn check(query: &str) -> Result<(Option<ConversationCursor>, usize), ApiError> {
+fn check(query: &str) -> Result<Paging, ApiError> {
     let mut query = Query::parse(query, &["before", "limit"])?;
     let mut fields = Fields::new();
     let limit = take_limit(&mut query, &mut fields);
     let before = fields.optional("before", query.take("before"), |text| decode_cursor(&text).ok_or("is not a nextBefore of this list"));
     fields.finish()?;
-    Ok((before.map(ConversationCursor::from), limit))
+    Ok(Paging { before: before.map(ConversationCursor::from), limit })
 }
 
 impl<'a> PageLook<'a> {

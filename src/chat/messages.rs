@@ -2,11 +2,16 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, PartialSchema as _, ToSchema};
 
 use super::place::Seen;
 use super::poll::{Look, Poll, first_look};
 use crate::domain::{ChatId, UserId};
-use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, count_fitting, cut_page, decode_cursor, take_limit};
+use crate::http::{
+    ApiError, ErrorCode, Fields, MAX_PAGE_ENTRIES, MessageBody, Query, Wait, at_most, count_fitting, cut_page, decode_cursor,
+    limit_parameter, optional, reference, take_limit,
+};
 use crate::identity::Bearer;
 use crate::store::{Message, MessageCursor, Store, Window};
 
@@ -26,20 +31,37 @@ struct OneChat {
     by_chat_id: bool,
 }
 
-#[derive(Serialize)]
+/// Messages, oldest first.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessagePage {
+    #[schema(schema_with = at_most::<MessageBody, MAX_PAGE_ENTRIES>)]
     messages: Vec<MessageBody>,
+    /// There when there are older ones: give it as `before`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = NextBefore, required = false)]
     next_before: Option<NextBefore>,
 }
 
 /// In one chat a number, over all chats an opaque cursor.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum NextBefore {
     Seq(u64),
     Cursor(String),
+}
+
+impl IntoParams for Selection {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let before = "Messages before this number in one chat; over all chats, before the `nextBefore` of the page before.";
+        vec![
+            optional("with", ParameterIn::Query, reference::<UserId>(), "The chat with this person."),
+            optional("chatId", ParameterIn::Query, reference::<ChatId>(), "This chat."),
+            optional("before", ParameterIn::Query, reference::<NextBefore>(), before),
+            optional("after", ParameterIn::Query, u64::schema(), "Messages behind this number in one chat."),
+            limit_parameter(),
+        ]
+    }
 }
 
 /// A part of a chat as it is at some moment.
@@ -65,6 +87,20 @@ fn seen(chat: ChatId, window: Window) -> Seen {
     Seen::Messages { chat, up_to }
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/chat/messages",
+    summary = "List messages",
+    description = "The newest messages over all chats; of one chat with `with` or `chatId`, by their numbers. A client that has read up to `seq` asks \
+        for what is `after` it and misses nothing. With `after` the request may wait (`Prefer`).",
+    params(Selection, Wait),
+    responses((
+        status = 200,
+        description = "Messages, oldest first.",
+        body = MessagePage,
+        headers(("Preference-Applied" = String, description = "`wait=N` when the request waited, or would have."))
+    ))
+)]
 pub(super) async fn list_messages(request: HttpRequest, bearer: Bearer, store: web::Data<dyn Store>) -> Result<HttpResponse, ApiError> {
     let (selection, limit) = check(request.query_string(), bearer.user())?;
     let store = store.get_ref();

@@ -4,9 +4,11 @@
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::{ChatId, ClientId, MessageId, MessageText, Timestamp, UserId};
-use crate::http::{ApiError, ErrorCode, Fields, Json, RequestBody};
+use crate::http::{ApiError, ErrorCode, Fields, Json, RequestBody, optional, reference};
 use crate::identity::{Actor, Audit, Bearer};
 use crate::rate_limits::ClientLimits;
 use crate::store::{Append, Message, MessagesFrom, NewMessage, Peer, Store, StoreError};
@@ -14,11 +16,14 @@ use crate::store::{Append, Message, MessagesFrom, NewMessage, Peer, Store, Store
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IDEMPOTENCY_REPLAYED: &str = "Idempotency-Replayed";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct SendBody {
+    #[schema(required, value_type = UserId)]
     recipient_id: Option<String>,
+    #[schema(required, value_type = MessageText)]
     message: Option<String>,
+    #[schema(value_type = Option<ClientId>)]
     client_id: Option<String>,
 }
 
@@ -33,16 +38,42 @@ struct Send {
     client_id: Option<ClientId>,
 }
 
-#[derive(Serialize)]
+impl IntoParams for Send {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "The `clientId` of the message, in place of the field or the same as it. May stand in double quotes.";
+        vec![optional(IDEMPOTENCY_KEY, ParameterIn::Header, reference::<ClientId>(), description)]
+    }
+}
+
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SentMessage)]
 struct SentBody {
+    #[schema(examples("Message sent successfully"))]
     message: &'static str,
     id: MessageId,
     chat_id: ChatId,
+    /// Its number in its chat.
+    #[schema(minimum = 1, examples(42))]
     seq: u64,
     timestamp: Timestamp,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/chat/send",
+    summary = "Send a message",
+    description = "Sends a message to another person. It is durable when it is answered, and the chat is read up to it for its sender. \
+        Repeating a send with its `clientId` gives the first answer.",
+    params(Send),
+    request_body = SendBody,
+    responses((
+        status = 200,
+        description = "The message is stored.",
+        body = SentBody,
+        headers(("Idempotency-Replayed" = String, description = "`true` when the message was stored by an earlier request."))
+    ))
+)]
 pub(super) async fn send_message(
     request: HttpRequest,
     bearer: Bearer,

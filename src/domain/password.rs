@@ -18,6 +18,8 @@ pub struct Password(SecretString);
 pub struct PasswordHash(SecretString);
 
 impl Password {
+    /// Shortest password in code points that may be set. A process may ask for more.
+    pub const MIN_CHARS: usize = 8;
     /// Longest password in code points after normalisation.
     pub const MAX_CHARS: usize = 128;
     /// Longest password in bytes after normalisation.

@@ -2,6 +2,7 @@
 //!
 //! Gives the request its id, renders a failure as the one envelope, adds the common headers, counts, writes the log line.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -15,6 +16,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::metrics::Metrics;
 use super::request_id::{self, REQUEST_ID};
@@ -38,14 +40,23 @@ const HSTS: &str = "max-age=31536000; includeSubDomains";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hsts(pub bool);
 
-#[derive(Serialize)]
+/// What every failure is answered with.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
-    message: &'a str,
-    code: &'static str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    fields: &'a std::collections::BTreeMap<&'static str, String>,
+#[schema(as = Error)]
+pub(super) struct Envelope<'a> {
+    /// A sentence for a person.
+    #[schema(examples("The request breaks a rule; see fields"))]
+    pub(super) message: &'a str,
+    #[schema(value_type = ErrorCode)]
+    pub(super) code: &'static str,
+    /// The id of the request, as in the header `X-Request-Id`.
+    #[schema(examples("0199f3c2-8b7a-7c1e-9d0a-5b6c7d8e9f01"))]
+    pub(super) request_id: &'a str,
+    /// Which rule each field breaks, when something in the request broke one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>, required = false)]
+    pub(super) fields: &'a BTreeMap<&'static str, String>,
 }
 
 /// What is told of a request; taken before the request is given away.

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
 use crate::logging;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoreKind};
 
 /// A store that takes longer does not count as answering.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,17 +20,43 @@ const KEPT: Duration = Duration::from_secs(1);
 #[derive(Clone, Default)]
 pub(super) struct Health(Arc<Mutex<Option<(Instant, bool)>>>);
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
 struct HealthBody {
-    status: &'static str,
+    #[schema(inline)]
+    status: Status,
+    #[schema(value_type = StoreKind)]
     store: &'static str,
+    #[schema(examples("0.1.0"))]
     version: &'static str,
 }
 
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    Unavailable,
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/health",
+    summary = "Health",
+    description = "Whether the process can do its work: whether its store answers within a second.",
+    responses(
+        (status = 200, description = "The store answers.", body = HealthBody),
+        (
+            status = 503,
+            description = "The store does not answer.",
+            body = HealthBody,
+            headers(("Retry-After" = u32, description = "Seconds after which to ask again."))
+        ),
+    )
+)]
 pub(super) async fn health(store: web::Data<dyn Store>, health: web::Data<Health>) -> HttpResponse {
     let available = is_available(store.get_ref(), &health).await;
     let body = HealthBody {
-        status: if available { "ok" } else { "unavailable" },
+        status: if available { Status::Ok } else { Status::Unavailable },
         store: store.kind().as_str(),
         version: env!("CARGO_PKG_VERSION"),
     };

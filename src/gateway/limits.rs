@@ -32,7 +32,12 @@ pub(super) async fn limit(request: ServiceRequest, next: Next<impl MessageBody +
 }
 
 fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
-    if ALWAYS_ADMITTED.contains(&request.path()) { Ok(()) } else { Capacity::take_place(request.request()) }
+    if is_always_admitted(request.path()) { Ok(()) } else { Capacity::take_place(request.request()) }
+}
+
+/// Whether a path answers however busy the process is.
+pub(super) fn is_always_admitted(path: &str) -> bool {
+    ALWAYS_ADMITTED.contains(&path)
 }
 
 fn check_head(request: &ServiceRequest) -> Result<(), ApiError> {

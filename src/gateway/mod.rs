@@ -5,10 +5,12 @@
 //! outside in a request passes `unread_body`, `answer`, `limits`, `isolation`, CORS, the guard of its endpoint, its handler.
 
 mod answer;
+mod docs;
 mod health;
 mod isolation;
 mod limits;
 mod metrics;
+mod openapi;
 mod request_id;
 mod server;
 mod unread_body;
@@ -21,6 +23,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Responder};
 
 pub use metrics::{Metrics, serve_metrics};
+pub use openapi::document;
 pub use server::{App, serve};
 
 use crate::http::{Access, ApiError, Endpoint, ErrorCode};
@@ -34,6 +37,8 @@ fn own_endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Method::GET, "/", live).open().uncounted(),
         Endpoint::new(Method::GET, "/api/health", health::health).open().uncounted(),
+        Endpoint::new(Method::GET, "/api/openapi.json", openapi::show_document).open(),
+        Endpoint::new(Method::GET, "/api/docs", docs::show_docs).open(),
     ]
 }
 
@@ -53,6 +58,13 @@ pub fn routes() -> Vec<(Method, &'static str)> {
 }
 
 /// Answers that the process lives: the Functions host asks until it does, and may ask at any time.
+#[utoipa::path(
+    get,
+    path = "/",
+    summary = "Life",
+    description = "Whether the process lives. Behind the Functions host this path is the host's own.",
+    responses((status = 200, description = "It does.", body = String, content_type = "text/plain; charset=utf-8"))
+)]
 async fn live() -> impl Responder {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("chat-functions is running\n")
 }

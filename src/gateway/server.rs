@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::health::Health;
 use super::metrics::Metrics;
+use super::openapi::Document;
 use super::{answer, configure, isolation, limits, unread_body};
 use crate::auth::RegistrationPolicy;
 use crate::chat::WaitingRoom;
@@ -85,6 +86,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
     // Made once and shared by all workers: each worker calls the factory below for its own application.
     let capacity = web::Data::new(Capacity::default());
     let health = web::Data::new(Health::default());
+    let document = web::Data::new(Document::of(&app.services).map_err(|error| io::Error::other(error.to_string()))?);
     let stop = stop_signal(app.waiting_room.clone())?;
     let server = HttpServer::new(move || {
         let services = app.services.clone();
@@ -102,6 +104,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
             .app_data(web::Data::new(app.metrics.clone()))
             .app_data(capacity.clone())
             .app_data(health.clone())
+            .app_data(document.clone())
             .configure(|config| configure(config, &services))
             .wrap(Condition::new(!app.cors_origins.is_empty(), cors(&app.cors_origins)))
             .wrap(from_fn(isolation::isolate))

@@ -3,6 +3,8 @@
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, Route, web};
 
+use super::ErrorCode;
+
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -48,6 +50,8 @@ pub struct Endpoint {
     pub access: Access,
     /// Which limit its requests count towards, if any.
     pub traffic: Option<Traffic>,
+    /// How its handler may fail, besides what every endpoint of its kind has in common.
+    pub failures: &'static [ErrorCode],
     /// The handler.
     pub route: Route,
 }
@@ -61,7 +65,7 @@ impl Endpoint {
         F::Output: Responder + 'static,
     {
         let route = web::route().method(method.clone()).to(handler);
-        Self { method, path, access: Access::Bearer, traffic: Some(Traffic::Read), route }
+        Self { method, path, access: Access::Bearer, traffic: Some(Traffic::Read), failures: &[], route }
     }
 
     /// The same endpoint for anyone.
@@ -74,6 +78,12 @@ impl Endpoint {
     #[must_use]
     pub fn counting_as(self, traffic: Traffic) -> Self {
         Self { traffic: Some(traffic), ..self }
+    }
+
+    /// The same endpoint, whose handler may fail so.
+    #[must_use]
+    pub fn failing(self, failures: &'static [ErrorCode]) -> Self {
+        Self { failures, ..self }
     }
 
     /// The same endpoint, whose requests count towards no limit.

@@ -2,21 +2,24 @@
 
 use actix_web::http::header::Header as _;
 use actix_web::http::header::{ETag, EntityTag, IfNoneMatch};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
-use super::{ApiError, ErrorCode};
+use super::{ApiError, ErrorCode, optional, text_schema};
 
 /// Bytes of a hash that make a tag: enough for no two answers to share one by chance.
 const TAG_BYTES: usize = 16;
 
-/// An answer in JSON with its tag, which is made of its bytes.
-#[derive(Debug)]
+/// An answer in JSON with its tag, which is made of its bytes. Clones share them.
+#[derive(Debug, Clone)]
 pub struct Tagged {
-    body: Vec<u8>,
+    body: Bytes,
     tag: EntityTag,
 }
 
@@ -29,7 +32,7 @@ impl Tagged {
     pub fn new(answer: &impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_vec(answer).map_err(|error| ApiError::caused(ErrorCode::Internal, error))?;
         let tag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..TAG_BYTES]));
-        Ok(Self { body, tag })
+        Ok(Self { body: body.into(), tag })
     }
 
     /// Whether it is one of those that a client has.
@@ -59,6 +62,13 @@ impl KnownTags {
             return None;
         }
         IfNoneMatch::parse(request).ok().map(Self)
+    }
+}
+
+impl IntoParams for KnownTags {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let value = text_schema("Entity tags, or `*`.", "\"q7Lr0bVY2d5nXo3KcT9wJ1\"");
+        vec![optional("If-None-Match", ParameterIn::Header, value, "The `ETag` of the answer that the client has.")]
     }
 }
 

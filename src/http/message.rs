@@ -3,10 +3,13 @@
 use actix_web::body::BoxBody;
 use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One sentence for a person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Confirmation)]
 pub struct Message {
+    #[schema(examples("Logout successful"))]
     message: &'static str,
 }
 

@@ -1,5 +1,5 @@
 //! What every service needs to speak HTTP: the error envelope, checked bodies and queries, what it
-//! knows of waiting and of answers that a client has, and the table of endpoints.
+//! knows of waiting and of answers that a client has, pages, the table of endpoints, and the schemas of the value types.
 
 mod capacity;
 mod deadline;
@@ -11,11 +11,13 @@ mod json;
 mod message;
 mod messages;
 mod own_user;
+mod page;
 mod paging;
 mod people;
 mod preference;
 mod query;
 mod request_id;
+mod schemas;
 mod session_entry;
 
 pub use capacity::Capacity;
@@ -28,9 +30,11 @@ pub use json::{BODY_DEADLINE, Json, RequestBody};
 pub use message::{Accepted, Message};
 pub use messages::MessageBody;
 pub use own_user::OwnUser;
-pub use paging::{count_fitting, cut_page, decode_cursor, take_limit};
-pub use people::PublicUser;
+pub use page::Page;
+pub use paging::{MAX_PAGE_ENTRIES, count_fitting, cut_page, decode_cursor, limit_parameter, take_limit};
+pub use people::{OnlineStatus, PublicUser};
 pub use preference::Wait;
 pub use query::{Query, is_decodable};
 pub use request_id::RequestId;
+pub use schemas::{at_most, optional, reference, text_schema};
 pub use session_entry::SessionEntry;

@@ -1,24 +1,34 @@
 //! The user object as its owner sees it, in the answers to register, log-in and profile.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::{OnlineStatus, at_most};
 use crate::domain::{ChatId, Timestamp, UserId};
-use crate::store::User;
+use crate::store::{MAX_FRIENDS, MessagesFrom, User};
 
 /// A person as they see themselves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnUser {
     id: UserId,
+    #[schema(examples("ann"))]
     username: String,
+    /// Empty where an account has lost its address to another and has not set one since.
+    #[schema(examples("ann@example.com"))]
     email: String,
     is_email_verified: bool,
+    #[schema(schema_with = at_most::<UserId, MAX_FRIENDS>)]
     friends: Vec<UserId>,
+    /// The latest chats, the one with the newest message first.
+    #[schema(schema_with = at_most::<ChatId, { OwnUser::MAX_CHATS }>)]
     chats: Vec<ChatId>,
     #[serde(rename = "online_status")]
-    online_status: &'static str,
+    online_status: OnlineStatus,
     #[serde(rename = "last_login")]
+    #[schema(required)]
     last_login: Option<Timestamp>,
+    #[schema(value_type = MessagesFrom)]
     messages_from: &'static str,
     created_at: Timestamp,
 }
@@ -37,7 +47,7 @@ impl OwnUser {
             is_email_verified: user.is_email_verified,
             friends: user.friends,
             chats,
-            online_status: "online",
+            online_status: OnlineStatus::Online,
             last_login: user.last_login,
             messages_from: user.messages_from.as_str(),
             created_at: user.created_at,

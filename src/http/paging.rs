@@ -2,12 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
-use super::{Fields, Query};
+use super::schemas::whole_number;
+use super::{Fields, Query, optional};
 use crate::domain::{ChatId, Timestamp};
 use crate::store::{Message, MessageCursor};
 
-const MAX_PAGE_ENTRIES: usize = 100;
+/// Most entries of a page.
+pub const MAX_PAGE_ENTRIES: usize = 100;
 const DEFAULT_PAGE_ENTRIES: usize = 50;
 /// A page stops at this much text in bytes, so that a hundred of the longest messages do not make one answer.
 const MAX_PAGE_BYTES: usize = 512 * 1024;
@@ -22,6 +25,13 @@ pub fn take_limit(query: &mut Query, fields: &mut Fields) -> usize {
         limit.ok_or_else(|| format!("must be a number from 1 to {MAX_PAGE_ENTRIES}"))
     });
     limit.unwrap_or(DEFAULT_PAGE_ENTRIES)
+}
+
+/// The parameter `limit` in the document of the API.
+#[must_use]
+pub fn limit_parameter() -> Parameter {
+    let number = whole_number(1, MAX_PAGE_ENTRIES, DEFAULT_PAGE_ENTRIES);
+    optional("limit", ParameterIn::Query, number, "Entries of the page at most. A page of long messages may have fewer.")
 }
 
 /// How many messages from the front fit into a page; at least one.

@@ -1,6 +1,7 @@
 //! Other people as the caller sees them.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::{Session, Timestamp, UserId};
 use crate::store::Person;
@@ -8,14 +9,27 @@ use crate::store::Person;
 /// What takes the place of the name of somebody who has deleted their account. With its space it is nobody's user name.
 const DELETED_USER: &str = "deleted user";
 
+/// Whether a person is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnlineStatus {
+    /// A session of theirs was in use within the last two minutes.
+    Online,
+    /// None was, or it is nobody's to know.
+    Offline,
+}
+
 /// Somebody else. Their address and their lists stay theirs; when they are there is for those whom they have added.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PublicUser {
     id: UserId,
+    /// `deleted user` for somebody who has deleted their account.
+    #[schema(examples("bob"))]
     username: String,
     #[serde(rename = "online_status")]
-    online_status: &'static str,
+    online_status: OnlineStatus,
+    #[schema(required)]
     last_seen: Option<Timestamp>,
 }
 
@@ -27,7 +41,7 @@ impl PublicUser {
         Self {
             id: person.id,
             username: person.username.as_str().to_owned(),
-            online_status: if is_active && person.has_added_caller { "online" } else { "offline" },
+            online_status: if is_active && person.has_added_caller { OnlineStatus::Online } else { OnlineStatus::Offline },
             last_seen: person.last_seen.filter(|_| person.has_added_caller),
         }
     }
@@ -35,7 +49,7 @@ impl PublicUser {
     /// Somebody whose account is gone while others still have their messages.
     #[must_use]
     pub fn deleted(id: UserId) -> Self {
-        Self { id, username: DELETED_USER.to_owned(), online_status: "offline", last_seen: None }
+        Self { id, username: DELETED_USER.to_owned(), online_status: OnlineStatus::Offline, last_seen: None }
     }
 }
 
@@ -46,7 +60,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-    fn seen(idle_millis: i64, has_added_caller: bool) -> (&'static str, Option<Timestamp>) {
+    fn seen(idle_millis: i64, has_added_caller: bool) -> (OnlineStatus, Option<Timestamp>) {
         let active_at = NOW.plus_millis(-idle_millis);
         let username = Username::parse("ann").expect("a name");
         let person =
@@ -57,12 +71,12 @@ mod tests {
 
     #[test]
     fn a_person_is_online_for_two_minutes_after_the_last_use() {
-        assert_eq!(seen(119_999, true), ("online", Some(NOW.plus_millis(-119_999))));
-        assert_eq!(seen(120_000, true), ("offline", Some(NOW.plus_millis(-120_000))));
+        assert_eq!(seen(119_999, true), (OnlineStatus::Online, Some(NOW.plus_millis(-119_999))));
+        assert_eq!(seen(120_000, true), (OnlineStatus::Offline, Some(NOW.plus_millis(-120_000))));
     }
 
     #[test]
     fn who_was_not_added_learns_nothing() {
-        assert_eq!(seen(0, false), ("offline", None));
+        assert_eq!(seen(0, false), (OnlineStatus::Offline, None));
     }
 }

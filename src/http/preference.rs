@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+
+use super::{optional, text_schema};
 
 const PREFER: &str = "Prefer";
 /// Longest wait in seconds; who asks for more gets this. Proxies and the Functions front end end what is silent much longer.
@@ -41,6 +45,14 @@ impl Wait {
     #[must_use]
     pub fn applied(self) -> String {
         format!("wait={}", self.seconds)
+    }
+}
+
+impl IntoParams for Wait {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = format!("`wait=N` has the answer wait up to N seconds for news, at most {MAX_WAIT_SECONDS} (RFC 7240).");
+        let value = text_schema("Preferences, of which `wait` is understood.", &format!("wait={MAX_WAIT_SECONDS}"));
+        vec![optional(PREFER, ParameterIn::Header, value, &description)]
     }
 }
 

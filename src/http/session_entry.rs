@@ -1,17 +1,22 @@
 //! A session as its owner sees it in lists.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::domain::{Session, Timestamp};
+use crate::domain::{PublicSessionId, Session, Timestamp};
 
 /// What tells one session from another. Neither the token nor what the store keeps of it can be had from it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Session)]
 pub struct SessionEntry {
+    #[schema(value_type = PublicSessionId)]
     id: String,
     created_at: Timestamp,
     last_used_at: Timestamp,
     expires_at: Timestamp,
+    /// The client program, as it named itself.
+    #[schema(required, examples("curl/8.5.0"))]
     user_agent: Option<String>,
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::{LogFormat, MailSetting, Mode, Service, SettingError, Settings, StoreSetting, VARIABLES, mongodb_uri};
 use crate::auth::RegistrationPolicy;
+use crate::domain::Password;
 use crate::identity::PasswordCost;
 use crate::mail::TransportSetting;
 
@@ -32,7 +33,7 @@ pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
         registration: reader.registration(&mail),
         mail,
         services: reader.services(),
-        password_min_chars: reader.at_least("PASSWORD_MIN_CHARS", 8, 64),
+        password_min_chars: reader.at_least("PASSWORD_MIN_CHARS", Password::MIN_CHARS, 64),
         password_cost: PasswordCost {
             memory_kib: reader.at_least("ARGON2_MEMORY_KIB", PasswordCost::LOWEST.memory_kib, PasswordCost::HIGHEST.memory_kib),
             passes: reader.at_least("ARGON2_PASSES", PasswordCost::LOWEST.passes, PasswordCost::HIGHEST.passes),

@@ -50,6 +50,9 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
+    /// Every backend.
+    pub const ALL: [Self; 2] = [Self::Embedded, Self::MongoDb];
+
     /// The name that the health route and the log use.
     #[must_use]
     pub fn as_str(self) -> &'static str {

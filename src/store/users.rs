@@ -21,6 +21,9 @@ pub enum MessagesFrom {
 }
 
 impl MessagesFrom {
+    /// Every choice.
+    pub const ALL: [Self; 2] = [Self::Everyone, Self::Friends];
+
     /// The name that clients and stores use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -33,7 +36,7 @@ impl MessagesFrom {
     /// The inverse of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Everyone, Self::Friends].into_iter().find(|choice| choice.as_str() == text)
+        Self::ALL.into_iter().find(|choice| choice.as_str() == text)
     }
 }
 

@@ -2,19 +2,29 @@
 
 use actix_web::web;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody};
 use crate::identity::{Actor, Audit, Bearer, Confirmation};
 use crate::store::Store;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeleteAccountBody {
+    #[schema(required, value_type = String, format = Password, examples("tulip-gravel-onion"))]
     password: Option<String>,
 }
 
 impl RequestBody for DeleteAccountBody {}
 
+#[utoipa::path(
+    delete,
+    path = "/api/users/profile",
+    summary = "Delete the account",
+    description = "Deletes the caller's account. Messages stay with those who got them, from `deleted user`.",
+    request_body = DeleteAccountBody,
+    responses((status = 200, description = "The account is deleted.", body = Message))
+)]
 pub(super) async fn delete_account(
     bearer: Bearer,
     store: web::Data<dyn Store>,

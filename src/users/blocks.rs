@@ -2,15 +2,17 @@
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::UserId;
-use crate::http::{ApiError, ErrorCode, Fields, Json, Message, PublicUser, RequestBody};
+use crate::http::{ApiError, ErrorCode, Fields, Json, Message, PublicUser, RequestBody, at_most};
 use crate::identity::{Actor, Audit, Bearer};
-use crate::store::{BlockAddition, Store};
+use crate::store::{BlockAddition, MAX_BLOCKS, Store};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct BlockBody {
+    #[schema(required, value_type = UserId)]
     user_id: Option<String>,
 }
 
@@ -24,16 +26,32 @@ impl BlockBody {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct BlockList {
+    #[schema(schema_with = at_most::<PublicUser, MAX_BLOCKS>)]
     blocks: Vec<PublicUser>,
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/users/blocks",
+    summary = "List blocked people",
+    description = "Whom the caller has blocked.",
+    responses((status = 200, description = "The people.", body = BlockList))
+)]
 pub(super) async fn list_blocks(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<BlockList>, ApiError> {
     let blocked = bearer.admit(store.list_blocks(bearer.session_key(), bearer.now()).await?)?;
     Ok(web::Json(BlockList { blocks: blocked.iter().map(|person| PublicUser::new(person, bearer.now())).collect() }))
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/users/blocks",
+    summary = "Block somebody",
+    description = "Undoes friendship on both sides and hides the caller. Blocking twice changes nothing.",
+    request_body = BlockBody,
+    responses((status = 200, description = "The person is blocked.", body = Message))
+)]
 pub(super) async fn block_user(
     bearer: Bearer,
     store: web::Data<dyn Store>,
@@ -55,6 +73,14 @@ pub(super) async fn block_user(
     }
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/users/blocks",
+    summary = "End a block",
+    description = "Lets somebody see the caller and write to them again. Friendship does not come back by itself.",
+    request_body = BlockBody,
+    responses((status = 200, description = "The person is not blocked any more.", body = Message))
+)]
 pub(super) async fn unblock_user(
     bearer: Bearer,
     store: web::Data<dyn Store>,

@@ -5,11 +5,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::Timestamp;
-use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, SessionEntry, cut_page, decode_cursor};
+use crate::domain::{ChatId, Timestamp, UserId};
+use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, SessionEntry, cut_page, decode_cursor, optional, text_schema};
 use crate::identity::Bearer;
-use crate::store::{AccountData, Conversation, ConversationCursor, MessageCursor, Store, StoreError};
+use crate::store::{AccountData, Conversation, ConversationCursor, MessageCursor, MessagesFrom, Store, StoreError};
 
 const PAGE_ENTRIES: usize = 100;
 /// What the cursor to a page of conversations begins with; the first of them has nothing behind it.
@@ -17,35 +19,54 @@ const CONVERSATIONS: &str = "chats.";
 const NEXT_CURSOR: &str = "X-Next-Cursor";
 const NDJSON: &str = "application/x-ndjson";
 
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+/// A line of an export.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportLine)]
+#[serde(tag = "type", rename_all = "camelCase")]
 enum Line {
+    #[serde(rename_all = "camelCase")]
     Account {
+        #[schema(value_type = UserId)]
         id: String,
+        #[schema(examples("ann"))]
         username: String,
+        #[schema(examples("ann@example.com"))]
         email: String,
         is_email_verified: bool,
         /// The address before this one, for as long as it is kept.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = String, required = false, examples("ann@example.org"))]
         previous_email: Option<String>,
+        #[schema(value_type = MessagesFrom)]
         messages_from: &'static str,
         #[serde(rename = "last_login")]
+        #[schema(required)]
         last_login: Option<Timestamp>,
+        #[schema(required)]
         last_seen: Option<Timestamp>,
         created_at: Timestamp,
     },
     Session(SessionEntry),
+    #[serde(rename_all = "camelCase")]
     Friend {
+        #[schema(value_type = UserId)]
         user_id: String,
         added_at: Timestamp,
     },
+    #[serde(rename_all = "camelCase")]
     Block {
+        #[schema(value_type = UserId)]
         user_id: String,
     },
     Message(MessageBody),
+    #[serde(rename_all = "camelCase")]
     Conversation {
+        #[schema(value_type = ChatId)]
         chat_id: String,
+        #[schema(value_type = UserId)]
         user_id: String,
+        /// How far the caller has read.
+        #[schema(examples(42))]
         read_seq: u64,
     },
 }
@@ -57,9 +78,31 @@ enum Place {
     Conversations(Option<ConversationCursor>),
 }
 
+impl IntoParams for Place {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let value = text_schema("The `X-Next-Cursor` of the page before.", CONVERSATIONS);
+        vec![optional("cursor", ParameterIn::Query, value, "Where the page begins; the first one has none.")]
+    }
+}
+
 /// A page, and the cursor to the next one.
 type Page = (Vec<Line>, Option<String>);
 
+#[utoipa::path(
+    get,
+    path = "/api/users/export",
+    summary = "Export everything",
+    description = "Everything that is kept of the caller, one JSON object a line.",
+    params(Place),
+    responses((
+        status = 200,
+        description = "A page of lines, each of which is as the schema says. `X-Next-Cursor` is there while there are more.",
+        body = Line,
+        content_type = "application/x-ndjson",
+        headers(("X-Next-Cursor" = String, description = "The `cursor` of the next page.")),
+        example = json!({ "type": "block", "userId": "0199f3c2a4d17f3b8e2c4d5e6f708192" })
+    ))
+)]
 pub(super) async fn export(request: HttpRequest, bearer: Bearer, store: web::Data<dyn Store>) -> Result<HttpResponse, ApiError> {
     let store = store.get_ref();
     let (lines, next) = match check(request.query_string())? {

@@ -2,15 +2,17 @@
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::{Timestamp, UserId};
-use crate::http::{ApiError, ErrorCode, Fields, Json, Message, PublicUser, RequestBody};
+use crate::http::{ApiError, ErrorCode, Fields, Json, Message, PublicUser, RequestBody, at_most};
 use crate::identity::{Actor, Audit, Bearer};
-use crate::store::{Friend, FriendAddition, Store};
+use crate::store::{Friend, FriendAddition, MAX_FRIENDS, Store};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct FriendBody {
+    #[schema(required, value_type = UserId)]
     friend_id: Option<String>,
 }
 
@@ -24,14 +26,16 @@ impl FriendBody {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct FriendList {
+    #[schema(schema_with = at_most::<FriendEntry, MAX_FRIENDS>)]
     friends: Vec<FriendEntry>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct FriendEntry {
+#[schema(as = Friend)]
+pub(super) struct FriendEntry {
     #[serde(flatten)]
     user: PublicUser,
     /// Whether they have added the caller too.
@@ -39,6 +43,13 @@ struct FriendEntry {
     added_at: Timestamp,
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/users/friends",
+    summary = "List friends",
+    description = "The caller's address book.",
+    responses((status = 200, description = "The friends.", body = FriendList))
+)]
 pub(super) async fn list_friends(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<FriendList>, ApiError> {
     let now = bearer.now();
     let friends = bearer.admit(store.list_friends(bearer.session_key(), now).await?)?;
@@ -50,6 +61,15 @@ pub(super) async fn list_friends(bearer: Bearer, store: web::Data<dyn Store>) ->
     Ok(web::Json(FriendList { friends: friends.iter().map(entry).collect() }))
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/users/friends",
+    summary = "Add a friend",
+    description = "Adds somebody to the caller's address book, which lets them see when the caller is there, and write to a caller who takes \
+        messages from friends only. Adding twice changes nothing.",
+    request_body = FriendBody,
+    responses((status = 200, description = "The person is a friend.", body = Message))
+)]
 pub(super) async fn add_friend(
     bearer: Bearer,
     store: web::Data<dyn Store>,
@@ -73,6 +93,14 @@ pub(super) async fn add_friend(
     }
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/users/friends",
+    summary = "Remove a friend",
+    description = "Removes somebody from the caller's address book.",
+    request_body = FriendBody,
+    responses((status = 200, description = "The person is not a friend any more.", body = Message))
+)]
 pub(super) async fn remove_friend(
     bearer: Bearer,
     store: web::Data<dyn Store>,

@@ -2,6 +2,7 @@
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::{Email, MailKind, Timestamp, Username};
 use crate::http::{ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
@@ -10,6 +11,13 @@ use crate::mail::Mailer;
 use crate::rate_limits::{ClientLimits, MailPermission};
 use crate::store::{AddressMail, MessagesFrom, ProfileChange, ProfileUpdate, Store};
 
+#[utoipa::path(
+    get,
+    path = "/api/users/profile",
+    summary = "Get the profile",
+    description = "The caller as they see themselves.",
+    responses((status = 200, description = "The caller.", body = OwnUser))
+)]
 pub(super) async fn get_profile(bearer: Bearer, store: web::Data<dyn Store>) -> Result<web::Json<OwnUser>, ApiError> {
     let (found, chats) =
         futures_util::try_join!(store.find_profile(bearer.session_key()), store.list_chat_ids(bearer.user(), OwnUser::MAX_CHATS))?;
@@ -17,22 +25,35 @@ pub(super) async fn get_profile(bearer: Bearer, store: web::Data<dyn Store>) -> 
     Ok(web::Json(OwnUser::new(user, chats)))
 }
 
-#[derive(Deserialize)]
+/// One field at least.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct UpdateProfileBody {
+    #[schema(value_type = Option<Username>)]
     username: Option<String>,
+    #[schema(value_type = Option<Email>)]
     email: Option<String>,
+    #[schema(value_type = Option<MessagesFrom>)]
     messages_from: Option<String>,
 }
 
 impl RequestBody for UpdateProfileBody {}
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct UpdatedProfile {
+    #[schema(examples("Profile updated successfully"))]
     message: &'static str,
     user: OwnUser,
 }
 
+#[utoipa::path(
+    put,
+    path = "/api/users/profile",
+    summary = "Change the profile",
+    description = "Changes what is given. A new address counts at once and is to be verified again; the old one is told.",
+    request_body(content = UpdateProfileBody, example = json!({ "messagesFrom": "friends" })),
+    responses((status = 200, description = "The profile is changed.", body = UpdatedProfile))
+)]
 pub(super) async fn update_profile(
     bearer: Bearer,
     store: web::Data<dyn Store>,

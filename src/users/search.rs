@@ -2,9 +2,11 @@
 
 use actix_web::{HttpRequest, web};
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::{UserId, UsernamePrefix};
-use crate::http::{ApiError, ErrorCode, Fields, PublicUser, Query};
+use crate::http::{ApiError, ErrorCode, Fields, PublicUser, Query, at_most, optional, reference};
 use crate::identity::Bearer;
 use crate::store::Store;
 
@@ -16,12 +18,30 @@ enum Wanted {
     These(Vec<UserId>),
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct FoundUsers {
+    #[schema(schema_with = at_most::<PublicUser, MAX_IDS>)]
     users: Vec<PublicUser>,
 }
 
+impl IntoParams for Wanted {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let of_names = format!("People whose names begin so, {MAX_FOUND} at most.");
+        let ids = optional("ids", ParameterIn::Query, at_most::<UserId, MAX_IDS>(), "People by their ids, separated by commas.");
+        let ids = ParameterBuilder::from(ids).style(Some(ParameterStyle::Form)).explode(Some(false)).build();
+        vec![optional("username", ParameterIn::Query, reference::<UsernamePrefix>(), &of_names), ids]
+    }
+}
+
 /// Whoever has blocked the caller is missing, as if they did not exist.
+#[utoipa::path(
+    get,
+    path = "/api/users/search",
+    summary = "Search people",
+    description = "Finds people by the beginning of a name or by their ids: exactly one of the two. Whoever has blocked the caller is missing.",
+    params(Wanted),
+    responses((status = 200, description = "The people.", body = FoundUsers))
+)]
 pub(super) async fn search_users(
     request: HttpRequest,
     bearer: Bearer,

@@ -11,6 +11,9 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::support::mongodb::TestDatabase;
 
+#[path = "contract.rs"]
+mod contract;
+
 /// A password that every rule allows.
 pub const PASSWORD: &str = "tulip-gravel-onion";
 
@@ -206,10 +209,19 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// The answer to a request. It must be one that the document of the API tells of.
     pub async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
-        let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.expect("a whole body").to_vec() }
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Box::pin(async {
+            let response = client.execute(request).await.expect("an answer");
+            let (status, headers) = (response.status(), response.headers().clone());
+            Self { status, headers, body: response.bytes().await.expect("a whole body").to_vec() }
+        })
+        .await;
+        contract::check(&method, &path, &answer);
+        answer
     }
 
     /// A header's value; empty when the answer lacks it.

@@ -31,6 +31,7 @@ mod limits;
 mod login;
 mod metrics;
 mod no_oracle;
+mod openapi;
 mod original_client;
 mod pages;
 mod password_reset;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         authorization::TESTS,
         token_rules::TESTS,
         gateway::TESTS,
+        openapi::TESTS,
         json_bodies::TESTS,
         limits::TESTS,
         metrics::TESTS,

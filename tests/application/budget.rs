@@ -41,6 +41,8 @@ async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
     context.costs("read mark", 2, bob.mark_read(&chat, 5)).await.ok();
     let again = Person { token: text(&login["token"]), ..ann };
     context.costs("log-out", 2, again.log_out()).await.ok();
+    context.costs("document of the API", 0, context.client.get("/api/openapi.json")).await.ok();
+    assert_eq!(context.costs("page of the routes", 0, context.client.get("/api/docs")).await.status, 200);
     context.costs("a token of an ended session", 2, again.get("/api/users/profile")).await.fails(401, "unauthorized");
     context.clear().await;
 }
