@@ -45,9 +45,9 @@ const contentOf = (api, path, method, operation) => [
 ];
 
 const route = (api, path, method, operation) => {
-  const lock = operation.security ? " 🔒" : "";
+  const access = operation.security ? "with a token" : "open";
   const details = make("details", { id: operation.operationId, className: "operation" },
-    make("summary", {}, make("strong", { className: "route" }, method.toUpperCase()), code(path), lock, " ", make("small", {}, operation.summary)));
+    make("summary", {}, make("strong", { className: "route" }, method.toUpperCase()), code(path), " ", make("small", {}, `${operation.summary}, ${access}`)));
   // Made when somebody looks.
   details.addEventListener("toggle", () => details.append(...contentOf(api, path, method, operation)), { once: true });
   return details;
