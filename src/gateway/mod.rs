@@ -5,6 +5,7 @@
 //! outside in a request passes `unread_body`, `answer`, `limits`, `isolation`, CORS, the guard of its endpoint, its handler.
 
 mod answer;
+mod app;
 mod docs;
 mod health;
 mod isolation;
@@ -39,6 +40,7 @@ fn own_endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, "/api/health", health::health).open().uncounted(),
         Endpoint::new(Method::GET, "/api/openapi.json", openapi::show_document).open(),
         Endpoint::new(Method::GET, "/api/docs", docs::show_docs).open(),
+        Endpoint::new(Method::GET, "/api/app", app::show_page).open(),
     ]
 }
 

@@ -62,6 +62,7 @@ fn rows() -> Vec<Row> {
         row(Method::GET, "/api/health", OPEN),
         row(Method::GET, "/api/openapi.json", OPEN),
         row(Method::GET, "/api/docs", OPEN),
+        row(Method::GET, "/api/app", OPEN),
         row(Method::POST, "/api/auth/register", OPEN_AND_EMPTY).body(|_| json!({})),
         row(Method::POST, "/api/auth/login", OPEN_AND_EMPTY).body(|_| json!({})),
         row(Method::POST, "/api/auth/login", OPEN).body(|cast| json!({ "email": cast.owner.email, "password": PASSWORD })),

@@ -116,10 +116,18 @@ impl Context {
         }
     }
 
+    /// Where two people find the server: each an instance of their own, where there are two.
+    pub fn two_urls(&self) -> [String; 2] {
+        match &self.target {
+            Target::Instances(servers) => [servers[0].url().to_owned(), servers[1].url().to_owned()],
+            Target::Program(_) | Target::Host(_) => [self.url(), self.url()],
+        }
+    }
+
     /// Clients of two instances of their own each; of the one server where there is one.
     pub fn two_ways_in(&self) -> [Client; 2] {
         match &self.target {
-            Target::Instances(servers) => [Client::new(servers[0].url()), Client::new(servers[1].url())],
+            Target::Instances(_) => self.two_urls().map(|url| Client::new(&url)),
             Target::Program(_) | Target::Host(_) => [self.client.clone(), self.client.clone()],
         }
     }

@@ -6,6 +6,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
 
+mod app;
 mod audit;
 mod authorization;
 mod blocks;
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
         metrics::TESTS,
         passwords::TESTS,
         pages::TESTS,
+        app::TESTS,
         privacy::TESTS,
         audit::TESTS,
         settings::TESTS,

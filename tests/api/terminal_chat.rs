@@ -122,14 +122,14 @@ impl Terminal {
 }
 
 /// A proxy before a server, that loses answers to requests with this in them; and its address.
-async fn proxy(url: &str, marker: &'static str) -> (Proxy, String) {
+pub async fn proxy(url: &str, marker: &'static str) -> (Proxy, String) {
     let proxy = Proxy::start(url.trim_start_matches("http://").to_owned(), Mode::Forward, marker).await;
     let address = format!("http://127.0.0.1:{}", proxy.port());
     (proxy, address)
 }
 
 /// What is stored between two people, in the order of its numbers.
-async fn stored(one: &Person, other: &Person) -> Vec<String> {
+pub async fn stored(one: &Person, other: &Person) -> Vec<String> {
     let messages = one.messages(&format!("?with={}&limit=100", other.id)).await;
     messages.iter().map(|message| text(&message["content"])).collect()
 }

@@ -12,7 +12,7 @@ use crate::client::{PASSWORD, Person, text};
 use crate::support::accounts::new_account;
 use crate::{Context, tests};
 
-tests!(Context: every_request_keeps_to_its_budget, a_poll_looks_once_and_once_more_for_news, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, an_open_request_that_is_refused_costs_nothing);
+tests!(Context: every_request_keeps_to_its_budget, a_poll_looks_once_and_once_more_for_news, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, an_open_request_that_is_refused_costs_nothing, a_page_costs_nothing);
 
 async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
     let context = context.fresh_without_mail().await;
@@ -137,6 +137,16 @@ async fn an_open_request_that_is_refused_costs_nothing(context: Arc<Context>) {
     context.client.register("!", "!", "!").await.fails_in(&["email", "password", "username"]);
     context.client.log_in("ann@example.com", &"long".repeat(200)).await.fails(401, "invalid_credentials");
     context.client.get("/api/nothing").await.fails(404, "not_found");
+    assert_eq!((context.operations)(), before);
+    context.clear().await;
+}
+
+async fn a_page_costs_nothing(context: Arc<Context>) {
+    let context = context.fresh_without_mail().await;
+    let before = (context.operations)();
+    for path in ["/api/app", "/api/auth/email", "/api/auth/password-reset"] {
+        assert_eq!(context.client.get(path).await.status, 200);
+    }
     assert_eq!((context.operations)(), before);
     context.clear().await;
 }

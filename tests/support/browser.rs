@@ -25,7 +25,7 @@ const ARGUMENTS: [&str; 8] = [
     "--disable-sync",
 ];
 
-/// A browser with one window and a profile of its own; dropping it ends it.
+/// A browser with a profile of its own; dropping it ends it.
 pub struct Browser {
     driver: Child,
     http: reqwest::Client,
@@ -84,10 +84,31 @@ impl Browser {
         self.ask(Method::POST, path, &body).await.expect("an answer of the browser")
     }
 
+    /// A further window, empty; what is done next is still done in the one before.
+    pub async fn new_window(&self) -> String {
+        self.post("/window/new", json!({ "type": "window" })).await["handle"].as_str().expect("a window").to_owned()
+    }
+
+    /// Has all that follows be done in this window.
+    pub async fn switch_to(&self, window: &str) {
+        self.post("/window", json!({ "handle": window })).await;
+    }
+
+    /// Gives the present window the screen of a phone of this width.
+    pub async fn become_phone(&self, width: u32) {
+        let screen = json!({ "width": width, "height": 740, "deviceScaleFactor": 2, "mobile": true });
+        self.post("/goog/cdp/execute", json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen })).await;
+    }
+
     /// Opens an address, from a blank page, so that one that differs in its fragment only is loaded too.
     pub async fn open(&self, url: &str) {
         self.post("/url", json!({ "url": "about:blank" })).await;
         self.post("/url", json!({ "url": url })).await;
+    }
+
+    /// Loads the page again.
+    pub async fn reload(&self) {
+        self.post("/refresh", json!({})).await;
     }
 
     /// What the address bar says.
@@ -95,49 +116,103 @@ impl Browser {
         self.get("/url").await.as_str().expect("an address").to_owned()
     }
 
-    async fn element(&self, selector: &str) -> String {
-        let found = self.post("/element", json!({ "using": "css selector", "value": selector })).await;
-        format!("/element/{}", found[ELEMENT].as_str().expect("an element"))
+    async fn find(&self, selector: &str) -> Result<String, String> {
+        let found = self.ask(Method::POST, "/element", &json!({ "using": "css selector", "value": selector })).await?;
+        Ok(format!("/element/{}", found[ELEMENT].as_str().expect("an element")))
+    }
+
+    /// What something says, if it is there: pages redraw.
+    async fn text(&self, selector: &str) -> Result<String, String> {
+        let text = self.ask(Method::GET, &format!("{}/text", self.find(selector).await?), &Value::Null).await?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Does something with an element, once it is there and lets it be done.
+    async fn act(&self, selector: &str, action: &str, body: Value) {
+        let begun = Instant::now();
+        loop {
+            let done = match self.find(selector).await {
+                Ok(element) => self.ask(Method::POST, &format!("{element}/{action}"), &body).await,
+                Err(reason) => Err(reason),
+            };
+            let Err(reason) = done else { return };
+            assert!(begun.elapsed() < PATIENCE, "{action} of {selector}: {reason}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Presses what a person would press.
     pub async fn press(&self, selector: &str) {
-        let element = self.element(selector).await;
-        self.post(&format!("{element}/click"), json!({})).await;
+        self.act(selector, "click", json!({})).await;
     }
 
     /// Types into an empty field.
     pub async fn type_into(&self, selector: &str, text: &str) {
-        let element = self.element(selector).await;
-        self.post(&format!("{element}/clear"), json!({})).await;
-        self.post(&format!("{element}/value"), json!({ "text": text })).await;
+        self.act(selector, "clear", json!({})).await;
+        self.act(selector, "value", json!({ "text": text })).await;
+    }
+
+    /// Presses keys while something has the focus.
+    pub async fn press_keys(&self, selector: &str, keys: &str) {
+        self.act(selector, "value", json!({ "text": keys })).await;
     }
 
     /// Whether a person can see something.
     pub async fn shows(&self, selector: &str) -> bool {
-        let element = self.element(selector).await;
-        self.get(&format!("{element}/displayed")).await == true
+        let Ok(element) = self.find(selector).await else { return false };
+        self.ask(Method::GET, &format!("{element}/displayed"), &Value::Null).await.is_ok_and(|shown| shown == true)
+    }
+
+    /// How many of something there are.
+    pub async fn count(&self, selector: &str) -> usize {
+        let found = self.post("/elements", json!({ "using": "css selector", "value": selector })).await;
+        found.as_array().expect("elements").len()
+    }
+
+    /// A property of an element of the page, such as `scrollWidth`.
+    pub async fn property(&self, selector: &str, name: &str) -> Value {
+        let element = self.find(selector).await.expect("an element");
+        self.get(&format!("{element}/property/{name}")).await
     }
 
     /// Waits until the text of something says this.
     pub async fn wait_for_text(&self, selector: &str, wanted: &str) {
-        let (element, begun) = (self.element(selector).await, Instant::now());
+        let begun = Instant::now();
         loop {
-            let text = self.get(&format!("{element}/text")).await;
-            if text.as_str().is_some_and(|text| text.contains(wanted)) {
+            let text = self.text(selector).await;
+            if text.as_ref().is_ok_and(|text| text.contains(wanted)) {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{selector} says {text}, not {wanted:?}");
+            assert!(begun.elapsed() < PATIENCE, "{selector} says {text:?}, not {wanted:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until there are so many of something.
+    pub async fn wait_for_count(&self, selector: &str, wanted: usize) {
+        let begun = Instant::now();
+        loop {
+            let count = self.count(selector).await;
+            if count == wanted {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "there are {count} of {selector}, not {wanted}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// What the browser complained of, such as what a policy has blocked.
     pub async fn complaints(&self) -> Vec<String> {
+        self.complaints_but_of(&[]).await
+    }
+
+    /// The same without what comes from some of its parts, such as `network`, which complains of every refusal.
+    pub async fn complaints_but_of(&self, sources: &[&str]) -> Vec<String> {
         let entries = self.post("/se/log", json!({ "type": "browser" })).await;
         let entries = entries.as_array().expect("a list").iter();
         let serious = entries.filter(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING");
-        serious.map(|entry| entry["message"].to_string()).collect()
+        let wanted = serious.filter(|entry| !entry["source"].as_str().is_some_and(|source| sources.contains(&source)));
+        wanted.map(|entry| entry["message"].to_string()).collect()
     }
 }
 

@@ -15,7 +15,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Components, OpenApi, RefOr};
 
 use super::answer::Envelope;
-use super::{docs, endpoints, health};
+use super::{app, docs, endpoints, health};
 use crate::domain::{ChatId, ClientId, MessageId, UserId, UsernamePrefix};
 use crate::http::{Access, ApiError, Endpoint, ErrorCode, KnownTags, PublicUser, Tagged};
 use crate::settings::Service;
@@ -30,7 +30,7 @@ const OWN_TAG: &str = "gateway";
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(description = include_str!("description.md")),
-    paths(super::live, health::health, show_document, docs::show_docs),
+    paths(super::live, health::health, show_document, docs::show_docs, app::show_page),
     components(schemas(Envelope, ErrorCode, UserId, ChatId, MessageId, ClientId, UsernamePrefix, PublicUser)),
     tags(
         (name = "auth", description = "Accounts, their sessions, passwords and addresses"),

@@ -1,0 +1,430 @@
+//! The page to chat on, in a real browser: people in windows of their own, whose tokens are their tabs'.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::client::{Client, PASSWORD, Person, new_name};
+use crate::context::{ALONE, Context, free_port};
+use crate::support::browser::Browser;
+use crate::support::mongodb::TestDatabase;
+use crate::support::proxy::{Mode, Proxy};
+use crate::support::server::Environment;
+use crate::terminal_chat::{proxy, stored};
+use crate::tests;
+
+tests!(Context:
+    two_people_talk_in_two_windows,
+    a_long_chat_pages_back,
+    a_message_whose_answer_was_lost_is_there_once,
+    a_message_outlasts_a_server_that_was_killed in ALONE,
+    a_message_outlasts_a_database_that_was_away_and_a_reload in MONGODB,
+    friends_are_found_added_blocked_and_removed,
+    a_message_that_is_refused_waits_for_a_decision in PAGE,
+    an_account_is_looked_after,
+    a_registration_tells_what_is_wrong_where_it_is_wrong in PAGE,
+    a_session_that_was_ended_asks_for_a_log_in in PAGE,
+    everything_fits_on_a_small_phone in SQLITE,
+);
+
+/// The ways for what is the page's own and no store's.
+const PAGE: &[&str] = &["sqlite", "host"];
+const MONGODB: &[&str] = &["mongodb"];
+const SQLITE: &[&str] = &["sqlite"];
+/// The key that leads to the beginning, as WebDriver names it (W3C WebDriver, 17.4.2).
+const HOME: &str = "\u{E011}";
+const ENTER: &str = "\u{E007}";
+const NEW_PASSWORD: &str = "maple-anchor-violin";
+
+/// A window with the page, in which somebody sits.
+struct Window<'a> {
+    browser: &'a Browser,
+    handle: String,
+}
+
+impl<'a> Window<'a> {
+    async fn open(browser: &'a Browser, url: &str) -> Self {
+        let window = Self { browser, handle: browser.new_window().await };
+        window.there().await.open(&format!("{url}/api/app")).await;
+        window
+    }
+
+    /// One in which somebody is logged in who has an account.
+    async fn log_in(browser: &'a Browser, url: &str, person: &Person) -> Self {
+        let window = Self::open(browser, url).await;
+        window.enter(&person.email, PASSWORD).await;
+        window.sees("nav .own-name", &person.username).await;
+        window
+    }
+
+    /// The browser, with this window in front.
+    async fn there(&self) -> &Browser {
+        self.browser.switch_to(&self.handle).await;
+        self.browser
+    }
+
+    async fn press(&self, selector: &str) {
+        self.there().await.press(selector).await;
+    }
+
+    async fn fill(&self, selector: &str, text: &str) {
+        self.there().await.type_into(selector, text).await;
+    }
+
+    async fn sees(&self, selector: &str, text: &str) {
+        self.there().await.wait_for_text(selector, text).await;
+    }
+
+    async fn counts(&self, selector: &str, count: usize) {
+        self.there().await.wait_for_count(selector, count).await;
+    }
+
+    async fn enter(&self, email: &str, password: &str) {
+        self.fill("#log-in-email", email).await;
+        self.fill("#log-in-password", password).await;
+        self.press("#log-in [type=submit]").await;
+    }
+
+    async fn fill_registration(&self, name: &str, email: &str, password: &str) {
+        self.fill("#register-username", name).await;
+        self.fill("#register-email", email).await;
+        self.fill("#register-password", password).await;
+        self.press("#register [type=submit]").await;
+    }
+
+    /// Makes an account; gives its name.
+    async fn register(&self) -> String {
+        let name = new_name();
+        self.press("#log-in [data-choose=register]").await;
+        self.fill_registration(&name, &format!("{name}@example.com"), PASSWORD).await;
+        self.sees("nav .own-name", &name).await;
+        name
+    }
+
+    async fn search(&self, name: &str) {
+        self.fill("#search", name).await;
+        self.sees("#found .name", name).await;
+    }
+
+    /// Opens the chat with somebody who is looked for.
+    async fn talk_to(&self, name: &str) {
+        self.search(name).await;
+        self.press("#found a").await;
+        self.sees("#peer-name", name).await;
+    }
+
+    async fn write(&self, text: &str) {
+        self.fill("#text", text).await;
+        self.press("#composer [type=submit]").await;
+    }
+
+    async fn open_account(&self) {
+        self.press("a[href='#account']").await;
+        self.sees("#session-list", "this one").await;
+    }
+}
+
+async fn two_people_talk_in_two_windows(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let urls = context.two_urls();
+    let (ann, bob) = (Window::open(&browser, &urls[0]).await, Window::open(&browser, &urls[1]).await);
+    let (ann_name, bob_name) = (ann.register().await, bob.register().await);
+    ann.talk_to(&bob_name).await;
+    ann.write("hello <b>Bob</b>").await;
+    ann.sees("#messages .own .state", "Sent").await;
+    bob.sees("#chat-list .badge", "1").await;
+    bob.sees("#chat-list .preview", "hello <b>Bob</b>").await;
+    assert!(bob.there().await.property("title", "text").await.as_str().is_some_and(|title| title.starts_with("(1)")));
+    bob.press("#chat-list a").await;
+    bob.sees("#messages .other .text", "hello <b>Bob</b>").await;
+    ann.sees("#messages .own .state", "Read").await;
+    bob.counts("#chat-list .badge", 0).await;
+    bob.fill("#text", "hello Ann").await;
+    bob.there().await.press_keys("#text", ENTER).await;
+    ann.sees("#messages .other .text", "hello Ann").await;
+    ann.counts("#messages .day", 1).await;
+    bob.sees("#messages .own .state", "Read").await;
+    for (window, peer) in [(&ann, &bob_name), (&bob, &ann_name)] {
+        window.counts("#messages .message", 2).await;
+        window.counts("#pending .message", 0).await;
+        window.sees("#chat-list .name", peer).await;
+    }
+    // What was open is open again, and nobody has to log in.
+    ann.there().await.reload().await;
+    ann.counts("#messages .message", 2).await;
+    ann.open_account().await;
+    ann.press("#log-out").await;
+    ann.sees("#notice", "You are logged out.").await;
+    ann.there().await.reload().await;
+    ann.sees("#log-in h2", "Log in").await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    assert_eq!(bob.there().await.complaints().await, Vec::<String>::new());
+}
+
+async fn a_long_chat_pages_back(context: Arc<Context>) {
+    const MESSAGES: usize = 120;
+    let Some(browser) = Browser::start().await else { return };
+    let (ann, bob) = context.pair().await;
+    ann.send_several(&bob, MESSAGES).await;
+    let window = Window::log_in(&browser, &context.url(), &bob).await;
+    window.sees("#chat-list .badge", "120").await;
+    window.press("#chat-list a").await;
+    window.sees("#messages li:last-child", "message 120").await;
+    while window.there().await.count("#messages .message").await < MESSAGES {
+        browser.press_keys("#history", HOME).await;
+    }
+    let shown = browser.property("#messages", "innerText").await;
+    let lines = shown.as_str().expect("a text").lines();
+    let numbers = lines.filter_map(|line| line.split_once("message ")?.1.parse::<usize>().ok());
+    assert!(numbers.eq(1..=MESSAGES), "each once and in order: {shown}");
+    assert!(!browser.shows("#earlier").await, "there is nothing before the first");
+    assert_eq!(browser.count("#messages .day").await, 1);
+    ann.send(&bob, "message 121").await.ok();
+    window.press("#to-end").await;
+    window.counts("#messages .message", MESSAGES + 1).await;
+    window.counts("#chat-list .badge", 0).await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+async fn a_message_whose_answer_was_lost_is_there_once(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let ((ann, bob), (proxy, url)) = (context.pair().await, proxy(&context.url(), "POST /api/chat/send").await);
+    let window = Window::log_in(&browser, &url, &ann).await;
+    window.talk_to(&bob.username).await;
+    proxy.lose_answers(2);
+    window.write("once").await;
+    window.write("and then").await;
+    window.counts("#messages .own", 2).await;
+    window.counts("#pending .message", 0).await;
+    assert_eq!(proxy.answers_to_lose(), 0);
+    assert_eq!(stored(&bob, &ann).await, ["once", "and then"]);
+    window.sees("#messages li:last-child", "and then").await;
+}
+
+async fn a_message_outlasts_a_server_that_was_killed(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let environment = context.environment().with("LISTEN", format!("127.0.0.1:{}", free_port()));
+    let server = context.start_in(&environment, folder.path()).await;
+    let client = Client::new(server.url());
+    let (ann, bob) = (Person::register(&client).await, Person::register(&client).await);
+    let window = Window::log_in(&browser, server.url(), &ann).await;
+    window.talk_to(&bob.username).await;
+    window.write("before").await;
+    window.sees("#messages .own .state", "Sent").await;
+    server.kill();
+    window.sees("#trouble", "The server cannot be reached; trying again…").await;
+    window.write("meanwhile").await;
+    window.sees("#pending .own .state", "Not sent yet; trying again…").await;
+    let server = context.start_in(&environment, folder.path()).await;
+    window.counts("#messages .own", 2).await;
+    window.counts("#pending .message", 0).await;
+    bob.send(&ann, "welcome back").await.ok();
+    window.sees("#messages .other", "welcome back").await;
+    assert_eq!(stored(&bob, &ann).await, ["before", "meanwhile", "welcome back"]);
+    window.sees("#chat-list .preview", "welcome back").await;
+    window.counts("#trouble:empty", 1).await;
+    assert_eq!(browser.complaints_but_of(&["network"]).await, Vec::<String>::new());
+    drop(server);
+}
+
+async fn a_message_outlasts_a_database_that_was_away_and_a_reload(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let database = TestDatabase::new().expect("a server");
+    let proxy = Proxy::start(database.address(), Mode::Forward, "find").await;
+    let (_folder, server) = context.instance_with(Environment::new().with("MONGODB_URI", database.uri_through(proxy.port()))).await;
+    let client = Client::new(server.url());
+    let (ann, bob) = (Person::register(&client).await, Person::register(&client).await);
+    let window = Window::log_in(&browser, server.url(), &ann).await;
+    window.talk_to(&bob.username).await;
+    window.write("before").await;
+    window.sees("#messages .own .state", "Sent").await;
+    proxy.set(Mode::Refuse);
+    window.write("meanwhile").await;
+    window.sees("#trouble", "The server cannot answer at present; trying again…").await;
+    window.sees("#pending .own .state", "Not sent yet; trying again…").await;
+    window.there().await.reload().await;
+    window.sees("#pending .own .text", "meanwhile").await;
+    window.sees("#trouble", "The server cannot answer at present; trying again…").await;
+    proxy.set(Mode::Forward);
+    window.counts("#messages .own", 2).await;
+    window.counts("#pending .message", 0).await;
+    server.ready().await.expect("a store");
+    assert_eq!(stored(&bob, &ann).await, ["before", "meanwhile"]);
+    assert_eq!(browser.complaints_but_of(&["network"]).await, Vec::<String>::new());
+    drop(server);
+    database.drop_database().await;
+}
+
+async fn friends_are_found_added_blocked_and_removed(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let (ann, bob) = context.pair().await;
+    bob.befriend(&ann).await.ok();
+    let window = Window::log_in(&browser, &context.url(), &ann).await;
+    window.fill("#search", "nobody-has-this-name").await;
+    window.sees("#search-status", "Nobody is found.").await;
+    window.search(&bob.username).await;
+    window.press("#found button").await;
+    window.sees("#found .note", "Friend").await;
+    assert_eq!(ann.profile().await["friends"], json!([bob.id]));
+    window.press("#found a").await;
+    window.sees("#peer-presence", "online").await;
+    window.press("#choose-friends").await;
+    window.sees("#friend-list .preview", "online").await;
+    window.press("#peer-menu summary").await;
+    window.press("#peer-block").await;
+    window.press("#question-yes").await;
+    window.sees("#no-composer", "You have blocked").await;
+    window.sees("#blocked-list .name", &bob.username).await;
+    window.counts("#friend-list li", 0).await;
+    bob.send(&ann, "hello").await.fails(403, "not_accepted");
+    window.press("#blocked-list button").await;
+    window.counts("#blocked-list li", 0).await;
+    bob.send(&ann, "hello").await.ok();
+    window.sees("#messages .other", "hello").await;
+    window.press("#peer-menu summary").await;
+    window.press("#peer-friend").await;
+    window.press("#friend-list button").await;
+    window.counts("#friend-list li", 0).await;
+    assert_eq!(ann.profile().await["friends"], json!([]));
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+async fn a_message_that_is_refused_waits_for_a_decision(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let (ann, bob) = context.pair().await;
+    let window = Window::log_in(&browser, &context.url(), &ann).await;
+    window.talk_to(&bob.username).await;
+    bob.post("/api/users/blocks", &json!({ "userId": ann.id })).await.ok();
+    window.write("refused").await;
+    window.sees("#pending .state", "does not take messages from you").await;
+    window.there().await.reload().await;
+    window.sees("#pending .state", "does not take messages from you").await;
+    bob.delete("/api/users/blocks", &json!({ "userId": ann.id })).await.ok();
+    window.press("#pending [data-focus^=retry]").await;
+    window.sees("#messages .own", "refused").await;
+    bob.post("/api/users/blocks", &json!({ "userId": ann.id })).await.ok();
+    window.write("dropped").await;
+    window.press("#pending [data-focus^=discard]").await;
+    window.counts("#pending .message", 0).await;
+    assert_eq!(stored(&bob, &ann).await, ["refused"]);
+}
+
+async fn an_account_is_looked_after(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let ann = context.person().await;
+    let phone = ann.log_in_again().await;
+    let window = Window::log_in(&browser, &context.url(), &ann).await;
+    window.open_account().await;
+    window.sees("#verified", "Not verified yet").await;
+    window.press("#verify").await;
+    window.sees("#verify-status", "a mail is on its way").await;
+    let token = context.mail_to(&ann.email, "Confirm your", 2).await.pop().and_then(|mail| mail.token()).expect("a link");
+    context.anonymous().put("/api/auth/email", &json!({ "token": token })).await.ok();
+    window.there().await.reload().await;
+    window.sees("#verified", "Verified").await;
+    window.counts("#verify[hidden]", 1).await;
+    window.counts("#session-list li", 3).await;
+    window.press("#session-list li:nth-child(2) button").await;
+    window.counts("#session-list li", 2).await;
+    window.press("#friends-only").await;
+    window.sees("#announcer", "Only friends").await;
+    window.fill("#current-password", NEW_PASSWORD).await;
+    window.fill("#new-password", NEW_PASSWORD).await;
+    window.press("#password-form [type=submit]").await;
+    window.sees("#current-password-mistake", "The current password is wrong").await;
+    window.fill("#current-password", PASSWORD).await;
+    window.fill("#new-password", NEW_PASSWORD).await;
+    window.press("#password-form [type=submit]").await;
+    window.sees("#password-form [role=status]", "Your password is changed").await;
+    window.counts("#session-list li", 1).await;
+    for ended in [&ann, &phone] {
+        ended.get("/api/users/profile").await.fails(401, "unauthorized");
+    }
+    window.press("#delete-account summary").await;
+    window.fill("#delete-password", PASSWORD).await;
+    window.press("#delete-form [type=submit]").await;
+    window.sees("#delete-password-mistake", "The current password is wrong").await;
+    window.fill("#delete-password", NEW_PASSWORD).await;
+    window.press("#delete-form [type=submit]").await;
+    window.sees("#notice", "Your account is deleted.").await;
+    window.enter(&ann.email, NEW_PASSWORD).await;
+    window.sees("#log-in [role=status]", "Email or password is wrong.").await;
+    assert_eq!(browser.complaints_but_of(&["network"]).await, Vec::<String>::new());
+}
+
+async fn a_registration_tells_what_is_wrong_where_it_is_wrong(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let ann = context.person().await;
+    let window = Window::open(&browser, &context.url()).await;
+    window.press("#log-in [data-choose=register]").await;
+    window.fill_registration("a", "b", "c").await;
+    window.sees("#register-username-mistake", "User name must be 3 to 32 characters.").await;
+    window.sees("#register-email-mistake", "Email must be an e-mail address").await;
+    window.sees("#register-password-mistake", "Password must be at least 8 characters.").await;
+    window.fill_registration(&ann.username, &format!("{}@example.com", new_name()), PASSWORD).await;
+    window.sees("#register-username-mistake", "This username is taken.").await;
+    window.counts(".mistake", 1).await;
+    window.press("#register [data-choose=log-in]").await;
+    window.press("#log-in [data-choose=forgotten]").await;
+    window.fill("#forgotten-email", &ann.email).await;
+    window.press("#forgotten [type=submit]").await;
+    window.sees("#forgotten [role=status]", "a mail is on its way").await;
+    context.mail_to(&ann.email, "new password", 1).await;
+    assert_eq!(browser.complaints_but_of(&["network"]).await, Vec::<String>::new());
+}
+
+async fn a_session_that_was_ended_asks_for_a_log_in(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let (ann, bob) = context.pair().await;
+    let window = Window::log_in(&browser, &context.url(), &ann).await;
+    window.talk_to(&bob.username).await;
+    ann.delete("/api/auth/sessions", &json!({ "all": true })).await.ok();
+    window.sees("#notice", "Your session has ended. Please log in again.").await;
+    window.enter(&ann.email, PASSWORD).await;
+    window.sees("nav .own-name", &ann.username).await;
+    assert_eq!(browser.complaints_but_of(&["network"]).await, Vec::<String>::new());
+}
+
+/// Nothing is wider than the screen, so that nobody has to scroll sideways.
+async fn fits(window: &Window<'_>) {
+    const WIDTH: u64 = 360;
+    let browser = window.there().await;
+    for part in ["html", "body", "#history", "#lists", ".cards"] {
+        let width = browser.property(part, "scrollWidth").await.as_u64().expect("a width");
+        assert!(width <= WIDTH, "{part} is {width} wide");
+    }
+}
+
+async fn everything_fits_on_a_small_phone(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let (ann, bob) = context.pair().await;
+    ann.befriend(&bob).await.ok();
+    ann.send(&bob, &"long".repeat(100)).await.ok();
+    bob.send(&ann, &"words that go on ".repeat(20)).await.ok();
+    let window = Window::open(&browser, &context.url()).await;
+    window.there().await.become_phone(360).await;
+    fits(&window).await;
+    window.press("#log-in [data-choose=register]").await;
+    fits(&window).await;
+    window.press("#register [data-choose=log-in]").await;
+    window.enter(&ann.email, PASSWORD).await;
+    window.sees("#chat-list .name", &bob.username).await;
+    fits(&window).await;
+    assert!(!browser.shows("#nothing-open").await, "one pane at a time");
+    window.press("#chat-list a").await;
+    window.counts("#messages .message", 2).await;
+    fits(&window).await;
+    assert!(!browser.shows("#lists").await);
+    window.press("#peer-menu summary").await;
+    fits(&window).await;
+    window.press("#conversation .back").await;
+    window.press("#choose-friends").await;
+    window.sees("#friend-list .name", &bob.username).await;
+    fits(&window).await;
+    window.open_account().await;
+    fits(&window).await;
+    window.press("#account-pane .back").await;
+    assert!(browser.shows("#friend-list").await);
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
