@@ -17,6 +17,7 @@ tests!(Context:
     two_people_talk_in_two_windows,
     a_long_chat_pages_back,
     a_message_whose_answer_was_lost_is_there_once,
+    messages_beyond_the_limit_are_sent_when_there_is_room in SQLITE,
     a_message_outlasts_a_server_that_was_killed in ALONE,
     a_message_outlasts_a_database_that_was_away_and_a_reload in MONGODB,
     friends_are_found_added_blocked_and_removed,
@@ -199,6 +200,22 @@ async fn a_message_whose_answer_was_lost_is_there_once(context: Arc<Context>) {
     assert_eq!(proxy.answers_to_lose(), 0);
     assert_eq!(stored(&bob, &ann).await, ["once", "and then"]);
     window.sees("#messages li:last-child", "and then").await;
+}
+
+async fn messages_beyond_the_limit_are_sent_when_there_is_room(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let (_folder, server) = context.instance_with(context.environment().with("LIMITS", "on").with("LIMIT_SEND", "1/2s")).await;
+    let client = Client::new(server.url());
+    let (ann, bob) = (Person::register(&client).await, Person::register(&client).await);
+    let window = Window::log_in(&browser, server.url(), &ann).await;
+    window.talk_to(&bob.username).await;
+    for text in ["one", "two", "three"] {
+        window.write(text).await;
+    }
+    window.sees("#pending .state", "Not sent yet: trying again in").await;
+    window.counts("#messages .own", 3).await;
+    assert_eq!(stored(&bob, &ann).await, ["one", "two", "three"]);
+    assert_eq!(browser.complaints_but_of(&["network"]).await, Vec::<String>::new());
 }
 
 async fn a_message_outlasts_a_server_that_was_killed(context: Arc<Context>) {

@@ -33,8 +33,9 @@ const on = (what, listener) => changes.addEventListener(what, (event) => listene
 /** Has a screen reader say something when it has nothing else to say. */
 const announce = (text) => byId("announcer").replaceChildren(make("p", { textContent: text }));
 
-/** Shows and says at once what went wrong, until something else does or goes well. */
+/** Shows and says at once what went wrong, until somebody does something else. */
 const alarm = (text) => byId("alarm").replaceChildren(text);
+document.addEventListener("click", () => byId("alarm").replaceChildren(), { capture: true });
 
 /** Does something that a person did not ask for in a form. What was given up, because its view was left, is no failure. */
 async function run(act) {

@@ -14,7 +14,6 @@ const views = (() => {
     byId("conversation").hidden = !peer;
     byId("account-pane").hidden = !isAccount;
     byId("nothing-open").hidden = Boolean(peer || isAccount);
-    byId("alarm").replaceChildren();
     if (peer) conversation.show(peer);
     else conversation.close();
     if (isAccount) run(account.show);
