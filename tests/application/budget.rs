@@ -12,7 +12,7 @@ use crate::client::{PASSWORD, Person, text};
 use crate::support::accounts::new_account;
 use crate::{Context, tests};
 
-tests!(Context: every_request_keeps_to_its_budget, a_poll_looks_once_and_once_more_for_news, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, an_open_request_that_is_refused_costs_nothing, a_page_costs_nothing);
+tests!(Context: every_request_keeps_to_its_budget, a_poll_looks_once_and_once_more_for_news, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, what_the_program_knows_by_itself_costs_nothing, an_open_request_that_is_refused_costs_nothing);
 
 async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
     let context = context.fresh_without_mail().await;
@@ -41,8 +41,6 @@ async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
     context.costs("read mark", 2, bob.mark_read(&chat, 5)).await.ok();
     let again = Person { token: text(&login["token"]), ..ann };
     context.costs("log-out", 2, again.log_out()).await.ok();
-    context.costs("document of the API", 0, context.client.get("/api/openapi.json")).await.ok();
-    assert_eq!(context.costs("page of the routes", 0, context.client.get("/api/docs")).await.status, 200);
     context.costs("a token of an ended session", 2, again.get("/api/users/profile")).await.fails(401, "unauthorized");
     context.clear().await;
 }
@@ -122,6 +120,16 @@ async fn lists_cost_the_same_however_long(context: Arc<Context>) {
     context.clear().await;
 }
 
+async fn what_the_program_knows_by_itself_costs_nothing(context: Arc<Context>) {
+    let context = context.fresh_without_mail().await;
+    let before = (context.operations)();
+    for path in ["/", "/api/openapi.json", "/api/docs", "/api/app", "/api/auth/email", "/api/auth/password-reset"] {
+        assert_eq!(context.client.get(path).await.status, 200, "{path}");
+    }
+    assert_eq!((context.operations)(), before);
+    context.clear().await;
+}
+
 async fn an_open_request_that_is_refused_costs_nothing(context: Arc<Context>) {
     let context = context.fresh_without_mail().await;
     let before = (context.operations)();
@@ -137,16 +145,6 @@ async fn an_open_request_that_is_refused_costs_nothing(context: Arc<Context>) {
     context.client.register("!", "!", "!").await.fails_in(&["email", "password", "username"]);
     context.client.log_in("ann@example.com", &"long".repeat(200)).await.fails(401, "invalid_credentials");
     context.client.get("/api/nothing").await.fails(404, "not_found");
-    assert_eq!((context.operations)(), before);
-    context.clear().await;
-}
-
-async fn a_page_costs_nothing(context: Arc<Context>) {
-    let context = context.fresh_without_mail().await;
-    let before = (context.operations)();
-    for path in ["/api/app", "/api/auth/email", "/api/auth/password-reset"] {
-        assert_eq!(context.client.get(path).await.status, 200);
-    }
     assert_eq!((context.operations)(), before);
     context.clear().await;
 }
