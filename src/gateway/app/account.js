@@ -94,9 +94,14 @@ const account = (() => {
   });
 
   onSubmit(byId("delete-form"), async ({ password }) => {
-    await api.ask("DELETE", "/users/profile", { body: { password }, patience: FORM_PATIENCE });
-    outbox.discardAll();
-    session.end("Your account is deleted.");
+    session.leave();
+    try {
+      await api.ask("DELETE", "/users/profile", { body: { password }, patience: FORM_PATIENCE });
+    } catch (error) {
+      session.stay();
+      throw error;
+    }
+    session.end();
   });
 
   byId("verify").addEventListener("click", () =>
@@ -123,7 +128,6 @@ const account = (() => {
   on("ended", () => {
     for (const id of ["password-form", "delete-form"]) clear(byId(id));
     for (const id of ["session-status", "verify-status"]) byId(id).textContent = "";
-    byId("session-list").replaceChildren();
     byId("delete-account").open = false;
   });
 

@@ -167,6 +167,7 @@ const conversation = (() => {
   byId("earlier").addEventListener("click", () => run(loadEarlier));
   byId("to-end").addEventListener("click", () => {
     scrollToEnd();
+    run(() => mark(open));
     byId("text").focus();
   });
   scroller.addEventListener("scroll", () => {

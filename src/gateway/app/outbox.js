@@ -96,6 +96,7 @@ const outbox = (() => {
   }
 
   on("begun", load);
+  on("deleted", () => entries.forEach(drop));
   on("ended", () => {
     entries = [];
   });
@@ -110,7 +111,5 @@ const outbox = (() => {
     retry,
     discard,
     arrived,
-    discardAll: () => entries.forEach(drop),
-    load,
   };
 })();

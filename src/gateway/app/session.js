@@ -17,6 +17,7 @@ const session = (() => {
   const shelf = storage("sessionStorage");
   let present = shelf[KEY] ? JSON.parse(shelf[KEY]) : null;
   let life = new AbortController();
+  let isLeaving = false;
 
   function keep(next) {
     present = next;
@@ -44,13 +45,22 @@ const session = (() => {
       keep({ ...present, user });
       tell("profile");
     },
+    /** The account is about to be deleted: whichever request hears of that first, its end is what was asked for. */
+    leave() {
+      isLeaving = true;
+    },
+    stay() {
+      isLeaving = false;
+    },
     /** Ends it on this side, and says why. */
     end(notice) {
       if (present === null) return;
+      if (isLeaving) tell("deleted");
       keep(null);
       life.abort();
       life = new AbortController();
-      tell("ended", notice);
+      tell("ended", isLeaving ? "Your account is deleted." : notice);
+      isLeaving = false;
     },
   };
 })();

@@ -1,12 +1,12 @@
 // What is shown: the entrance or the chats, and which of them. The address says it behind `#`, so that going back and reloading do what
 // people expect: `#with=ID` is a chat, `#account` the account, nothing the lists.
 
-const views = (() => {
+(() => {
   const isNarrow = matchMedia("(max-width: 44.99rem)");
   let before = "";
 
-  /** Shows what the address says. `isAsked` when a person has just asked for it: then the focus goes there. */
-  function show(isAsked) {
+  /** Shows what the address says, and moves the focus there. */
+  function show() {
     if (!session.user) return;
     const peer = /^#with=([0-9a-z]+)$/.exec(location.hash)?.[1];
     const isAccount = location.hash === "#account";
@@ -17,7 +17,7 @@ const views = (() => {
     if (peer) conversation.show(peer);
     else conversation.close();
     if (isAccount) run(account.show);
-    if (isAsked) focus(peer, isAccount);
+    focus(peer, isAccount);
     before = location.hash;
   }
 
@@ -34,17 +34,19 @@ const views = (() => {
     byId("rooms").hidden = false;
     run(() => chats.follow(session.signal));
     run(() => people.follow(session.signal));
-    show(true);
+    show();
   }
 
   function end(notice) {
     byId("rooms").hidden = true;
     byId("entrance").hidden = false;
+    // Who comes next finds nothing of the one before.
+    document.querySelectorAll("#rooms :is(ul, ol)").forEach((list) => list.replaceChildren());
     history.replaceState(null, "", location.pathname);
     entrance.show(notice);
   }
 
-  window.addEventListener("hashchange", () => show(true));
+  window.addEventListener("hashchange", show);
   on("begun", begin);
   on("ended", end);
 

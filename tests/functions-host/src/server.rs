@@ -24,6 +24,8 @@ const STOP_SECONDS: u64 = 30;
 /// How long a connection to the handler is kept without use; .NET's default. A handler that keeps its own for longer never closes one
 /// that a request is just being sent on.
 const IDLE: Duration = Duration::from_mins(1);
+/// How long a client's connection is kept without use; Kestrel's default, the server of the host.
+const KEEP_ALIVE: Duration = Duration::from_secs(130);
 
 struct Host {
     app: App,
@@ -37,6 +39,7 @@ pub async fn run(listener: TcpListener, app: App, handler: Arc<Handler>, started
     let client = client.build().unwrap_or_default();
     let host = web::Data::new(Host { app, handler: Arc::clone(&handler), client });
     let server = HttpServer::new(move || actix_web::App::new().app_data(host.clone()).default_service(web::to(answer)));
+    let server = server.keep_alive(KEEP_ALIVE);
     let Ok(server) = server.workers(2).disable_signals().shutdown_timeout(STOP_SECONDS).listen(listener) else { return };
     let server = server.run();
     let control = server.handle();
