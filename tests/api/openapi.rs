@@ -97,7 +97,7 @@ async fn every_success_is_seen_as_it_is_told(context: Arc<Context>) {
 /// The open routes, and an account.
 async fn begin(walk: &mut Walk, context: &Context) -> Person {
     let client = context.anonymous();
-    for path in ["/", "/api/health", "/api/docs", "/api/openapi.json", "/api/auth/email", "/api/auth/password-reset"] {
+    for path in ["/", "/api/health", "/api/docs", "/api/app", "/api/openapi.json", "/api/auth/email", "/api/auth/password-reset"] {
         let mut answer = walk.ask(client.request(Method::GET, path)).await;
         while answer.is_health_of_a_busy_store() {
             answer = walk.ask(client.request(Method::GET, path)).await;
