@@ -2,6 +2,7 @@
 //!
 //! The services meet here and in the store, never in each other.
 
+mod argon2id;
 mod audit;
 mod bearer;
 mod confirmation;
@@ -13,10 +14,11 @@ mod signing_key;
 mod tokens;
 mod waiting;
 
+pub use argon2id::{PasswordCost, Verification};
 pub use audit::{Actor, Audit};
 pub use bearer::{Bearer, Caller, require_bearer};
 pub use confirmation::Confirmation;
 pub use derived_key::Pseudonyms;
-pub use password_hasher::{HashingError, HashingLoad, PasswordCost, PasswordHasher, Verification};
+pub use password_hasher::{HashingError, HashingLoad, PasswordHasher};
 pub use signing_key::load_or_make_key;
 pub use tokens::Tokens;

@@ -12,6 +12,7 @@ use crate::support::proxy::{Mode, Proxy};
 use crate::support::server::Environment;
 use crate::terminal_chat::{proxy, stored};
 use crate::tests;
+use crate::window::Window;
 
 tests!(Context:
     two_people_talk_in_two_windows,
@@ -36,94 +37,6 @@ const SQLITE: &[&str] = &["sqlite"];
 const HOME: &str = "\u{E011}";
 const ENTER: &str = "\u{E007}";
 const NEW_PASSWORD: &str = "maple-anchor-violin";
-
-/// A window with the page, in which somebody sits.
-struct Window<'a> {
-    browser: &'a Browser,
-    handle: String,
-}
-
-impl<'a> Window<'a> {
-    async fn open(browser: &'a Browser, url: &str) -> Self {
-        let window = Self { browser, handle: browser.new_window().await };
-        window.there().await.open(&format!("{url}/api/app")).await;
-        window
-    }
-
-    /// One in which somebody is logged in who has an account.
-    async fn log_in(browser: &'a Browser, url: &str, person: &Person) -> Self {
-        let window = Self::open(browser, url).await;
-        window.enter(&person.email, PASSWORD).await;
-        window.sees("nav .own-name", &person.username).await;
-        window
-    }
-
-    /// The browser, with this window in front.
-    async fn there(&self) -> &Browser {
-        self.browser.switch_to(&self.handle).await;
-        self.browser
-    }
-
-    async fn press(&self, selector: &str) {
-        self.there().await.press(selector).await;
-    }
-
-    async fn fill(&self, selector: &str, text: &str) {
-        self.there().await.type_into(selector, text).await;
-    }
-
-    async fn sees(&self, selector: &str, text: &str) {
-        self.there().await.wait_for_text(selector, text).await;
-    }
-
-    async fn counts(&self, selector: &str, count: usize) {
-        self.there().await.wait_for_count(selector, count).await;
-    }
-
-    async fn enter(&self, email: &str, password: &str) {
-        self.fill("#log-in-email", email).await;
-        self.fill("#log-in-password", password).await;
-        self.press("#log-in [type=submit]").await;
-    }
-
-    async fn fill_registration(&self, name: &str, email: &str, password: &str) {
-        self.fill("#register-username", name).await;
-        self.fill("#register-email", email).await;
-        self.fill("#register-password", password).await;
-        self.press("#register [type=submit]").await;
-    }
-
-    /// Makes an account; gives its name.
-    async fn register(&self) -> String {
-        let name = new_name();
-        self.press("#log-in [data-choose=register]").await;
-        self.fill_registration(&name, &format!("{name}@example.com"), PASSWORD).await;
-        self.sees("nav .own-name", &name).await;
-        name
-    }
-
-    async fn search(&self, name: &str) {
-        self.fill("#search", name).await;
-        self.sees("#found .name", name).await;
-    }
-
-    /// Opens the chat with somebody who is looked for.
-    async fn talk_to(&self, name: &str) {
-        self.search(name).await;
-        self.press("#found a").await;
-        self.sees("#peer-name", name).await;
-    }
-
-    async fn write(&self, text: &str) {
-        self.fill("#text", text).await;
-        self.press("#composer [type=submit]").await;
-    }
-
-    async fn open_account(&self) {
-        self.press("a[href='#account']").await;
-        self.sees("#session-list", "this one").await;
-    }
-}
 
 async fn two_people_talk_in_two_windows(context: Arc<Context>) {
     let Some(browser) = Browser::start().await else { return };

@@ -56,6 +56,7 @@ mod settings;
 mod support;
 mod terminal_chat;
 mod token_rules;
+mod window;
 
 use std::process::ExitCode;
 use std::sync::Arc;
