@@ -77,7 +77,7 @@ async fn check_mail(settings: &Settings) -> Result<String, String> {
         return Ok("none is sent: addresses are not verified and lost passwords not replaced; set MAIL_URL to change that".to_owned());
     }
     match transport.check().await {
-        Ok(()) => Ok(format!("can be sent by {}", transport.name())),
+        Ok(()) => Ok(format!("goes {}", transport.destination())),
         Err(error) => Err(format!("{error}; look at MAIL_URL")),
     }
 }

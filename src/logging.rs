@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use anstream::{AutoStream, ColorChoice};
+use anstyle::AnsiColor;
 use env_logger::{Builder, Target};
 use log::kv::{Error as KvError, Key, Value, VisitSource};
 use log::{LevelFilter, Record};
@@ -42,6 +44,7 @@ pub fn start(format: LogFormat, filter: &str) {
     let spawned = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&receiver));
     let target: Box<dyn Write + Send> =
         if spawned.is_ok() { Box::new(Queue(QUEUE.get_or_init(|| sender).clone())) } else { Box::new(io::stdout()) };
+    let is_coloured = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
     let clock = Clock::default();
     let instance = format!("{:08x}", getrandom::u32().unwrap_or_else(|_no_random| std::process::id()));
     Builder::new()
@@ -53,6 +56,7 @@ pub fn start(format: LogFormat, filter: &str) {
         .format(move |out, record| {
             let line = match format {
                 LogFormat::Json => json_line(&clock, &instance, record),
+                LogFormat::Text if is_coloured => coloured(text_line(&clock, record), record.level()),
                 LogFormat::Text => text_line(&clock, record),
             };
             writeln!(out, "{line}")
@@ -236,6 +240,21 @@ fn text_line(clock: &Clock, record: &Record<'_>) -> String {
     line
 }
 
+/// Gives the level of a line its colour, for a terminal.
+fn coloured(mut line: String, level: log::Level) -> String {
+    let colour = match level {
+        log::Level::Error => AnsiColor::Red,
+        log::Level::Warn => AnsiColor::Yellow,
+        log::Level::Info => AnsiColor::Green,
+        log::Level::Debug | log::Level::Trace => AnsiColor::BrightBlack,
+    };
+    let (style, level) = (colour.on_default(), format!("{level:5}"));
+    if let Some(place) = line.find(&level) {
+        line.replace_range(place..place + level.len(), &format!("{style}{level}{style:#}"));
+    }
+    line
+}
+
 /// JSON leaves these two as they are, and some readers take them for the end of a line.
 fn escape_separators(line: String) -> String {
     if !line.contains('\u{2028}') && !line.contains('\u{2029}') {
@@ -285,6 +304,12 @@ mod tests {
             let line = line_of(format, "a\r\nb\u{1b}[31m\u{2028}c\u{0}");
             assert!(!line.contains(['\n', '\r', '\u{1b}', '\u{2028}', '\0']), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_terminal_sees_the_level_in_its_colour() {
+        let line = coloured("01:02:03.004 WARN  beware of WARN ".to_owned(), log::Level::Warn);
+        assert_eq!(line, "01:02:03.004 \u{1b}[33mWARN \u{1b}[0m beware of WARN ");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The program: reads the settings, binds, opens the store, serves.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
@@ -103,19 +103,13 @@ fn diagnose() -> ExitCode {
     let settings = match Settings::from_environment() {
         Ok(settings) => settings,
         Err(errors) => {
-            for error in errors {
-                println!("to do   {error}");
-            }
+            print(errors.iter().map(|error| format!("to do   {error}\n")));
             return ExitCode::FAILURE;
         }
     };
-    for warning in &settings.warnings {
-        println!("note    {warning}");
-    }
+    print(settings.warnings.iter().map(|warning| format!("note    {warning}\n")));
     let findings = actix_web::rt::System::new().block_on(check::check(&settings));
-    for finding in &findings {
-        println!("{finding}");
-    }
+    print(findings.iter().map(|finding| format!("{finding}\n")));
     if findings.iter().all(check::Finding::is_ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -138,25 +132,20 @@ fn tell_what_to_try(settings: &Settings, url: &str, store: &dyn Store) {
     let kind = store.kind().as_str();
     log::info!(event = "started", mode = mode.as_str(), store = kind; "{mode} mode, {kind} store");
     if settings.mode == Mode::Development && !settings.is_hosted {
-        log::info!(
-            event = "hint";
-            "try: curl {url}/api/auth/register -H 'Content-Type: application/json' \
-             -d '{{\"username\":\"ann\",\"email\":\"ann@example.com\",\"password\":\"tulip-gravel-onion\"}}'"
-        );
+        log::info!(event = "hint"; "open {url}/api/app to chat, {url}/api/docs to read and try the routes");
     }
 }
 
 fn answer_argument(argument: &str) -> ExitCode {
     match argument {
-        "--version" | "-V" => println!("chat-functions {}", env!("CARGO_PKG_VERSION")),
+        "--version" | "-V" => print([concat!("chat-functions ", env!("CARGO_PKG_VERSION"), "\n").to_owned()]),
         "--help" | "-h" => {
-            println!(
-                "A chat backend over HTTP. Without an argument it serves; --check tries the store and the mail server that the settings name; \
-                 --health asks the server that runs with them whether it is well.\n\nThese variables of the environment, or of a file .env, are read:\n"
-            );
-            for variable in VARIABLES {
-                println!("{}\n    {}\n    default: {}\n", variable.name, variable.meaning, variable.default);
-            }
+            let introduction = "A chat backend over HTTP. Without an argument it serves; --check tries the store and the mail server that the settings name; \
+                 --health asks the server that runs with them whether it is well.\n\nThese variables of the environment, or of a file .env, are read:\n\n";
+            let table = VARIABLES
+                .iter()
+                .map(|variable| format!("{}\n    {}\n    default: {}\n\n", variable.name, variable.meaning, variable.default));
+            print(std::iter::once(introduction.to_owned()).chain(table));
         }
         other => {
             eprintln!("unknown argument {other}; see --help");
@@ -164,4 +153,9 @@ fn answer_argument(argument: &str) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Writes to standard output. A reader that has had enough, such as `head`, is no mistake.
+fn print(parts: impl IntoIterator<Item = String>) {
+    let _enough = parts.into_iter().try_for_each(|part| io::stdout().write_all(part.as_bytes()));
 }

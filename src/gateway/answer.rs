@@ -221,7 +221,7 @@ fn render(error: &ApiError, request_id: &str, set_before: &HeaderMap) -> HttpRes
     if error.closes_connection() {
         answer.insert_header((CONNECTION, "close")).force_close();
     }
-    answer.json(Envelope { message: error.code.message(), code: error.code.as_str(), request_id, fields: &error.fields })
+    answer.json(Envelope { message: &error.message(), code: error.code.as_str(), request_id, fields: &error.fields })
 }
 
 fn add_common_headers(headers: &mut HeaderMap, asked: &Asked) {

@@ -68,7 +68,8 @@ pub fn routes() -> Vec<(Method, &'static str)> {
     responses((status = 200, description = "It does.", body = String, content_type = "text/plain; charset=utf-8"))
 )]
 async fn live() -> impl Responder {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("chat-functions is running\n")
+    const TEXT: &str = "chat-functions is running\n\n/api/app   to chat\n/api/docs  to read and try the routes\n";
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(TEXT)
 }
 
 /// Registers the endpoints of the given services, one resource a path; what a path lacks is 405, what is no path is 404.

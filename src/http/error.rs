@@ -1,5 +1,6 @@
 //! The one way in which a request fails: a code from a closed list, rendered as the one envelope.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -65,7 +66,7 @@ error_codes! {
     BlockLimit = CONFLICT, "block_limit", "Your list of blocked people is full";
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than this route accepts";
     UriTooLong = URI_TOO_LONG, "uri_too_long", "The address of the request is too long";
-    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be sent as application/json, not encoded";
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Send the body as JSON with Content-Type: application/json, and not compressed";
     ValidationFailed = UNPROCESSABLE_ENTITY, "validation_failed", "The request breaks a rule; see fields";
     PasswordTooCommon = UNPROCESSABLE_ENTITY, "password_too_common", "This password is too easy to guess";
     InvalidMailToken = UNPROCESSABLE_ENTITY, "invalid_mail_token", "This link was used, replaced by a newer one, or is too old; ask for a new mail";
@@ -85,6 +86,8 @@ error_codes! {
 pub struct ApiError {
     /// What went wrong.
     pub code: ErrorCode,
+    /// What else helps a person to find the mistake. Never what was sent.
+    pub advice: Option<String>,
     /// Per field of the request, which rule it breaks.
     pub fields: BTreeMap<&'static str, String>,
     /// The methods that the route has, for a wrong one.
@@ -112,6 +115,20 @@ impl ApiError {
     /// A failure with a cause for the log.
     pub fn caused(code: ErrorCode, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { cause: Some(cause.into()), ..code.into() }
+    }
+
+    /// A failure with words that help to find the mistake.
+    pub fn advised(code: ErrorCode, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..code.into() }
+    }
+
+    /// The sentence for a person.
+    #[must_use]
+    pub fn message(&self) -> Cow<'static, str> {
+        match &self.advice {
+            Some(advice) => format!("{}: {advice}", self.code.message()).into(),
+            None => self.code.message().into(),
+        }
     }
 
     /// Whether the rest of the request was left unread, so that the connection cannot serve another one.
@@ -145,7 +162,7 @@ impl ApiError {
 
 impl From<ErrorCode> for ApiError {
     fn from(code: ErrorCode) -> Self {
-        Self { code, fields: BTreeMap::new(), allow: None, token_sent: false, retry_after: None, cause: None }
+        Self { code, advice: None, fields: BTreeMap::new(), allow: None, token_sent: false, retry_after: None, cause: None }
     }
 }
 
@@ -164,7 +181,7 @@ impl From<StoreError> for ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code.message())
+        f.write_str(&self.message())
     }
 }
 

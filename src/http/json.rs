@@ -9,6 +9,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use super::{ApiError, Capacity, ErrorCode};
 
@@ -48,9 +49,9 @@ impl<T: RequestBody> FromRequest for Json<T> {
 /// Decodes an object. A decoder of a shape would take an array too, as the values of the fields in their order.
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(ErrorCode::InvalidJson.into());
+        return Err(ApiError::advised(ErrorCode::InvalidJson, "it must be an object such as {\"name\": \"value\"}"));
     }
-    serde_json::from_slice(body).map_err(|error| ApiError::caused(ErrorCode::InvalidJson, place_of(&error)))
+    serde_json::from_slice(body).map_err(|error| ApiError::advised(ErrorCode::InvalidJson, advice_on(&error)))
 }
 
 /// Refuses by the head what need not be read.
@@ -90,14 +91,41 @@ async fn read(mut payload: Payload, max_bytes: usize) -> Result<Vec<u8>, ApiErro
     Ok(body)
 }
 
-/// What of a decoder's error may be logged: where and of which kind; its own text quotes the input.
-fn place_of(error: &serde_json::Error) -> String {
-    format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column())
+/// What of a decoder's error may be told: of which kind and where. Its own text quotes what was sent.
+fn advice_on(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        Category::Data => "an unknown or repeated field, or a value of another type",
+        Category::Eof => "it ends too early",
+        Category::Syntax | Category::Io => "a mistake in the syntax",
+    };
+    format!("{kind}, near line {}, column {}", error.line(), error.column())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(rename = "name")]
+        _name: Option<String>,
+    }
+
+    #[test]
+    fn a_mistake_is_told_by_its_kind_and_place_and_never_quoted() {
+        for (body, advice) in [
+            ("{\"secret\": \"x\"}", "an unknown or repeated field, or a value of another type, near line 1, column 9"),
+            ("{\n\"name\": 71755}", "an unknown or repeated field, or a value of another type, near line 2, column 13"),
+            ("{\"name\": \"secret", "it ends too early, near line 1, column 16"),
+            ("{\"name\": secret}", "a mistake in the syntax, near line 1, column 10"),
+            ("\"secret\"", "it must be an object such as {\"name\": \"value\"}"),
+        ] {
+            let error = decode::<Body>(body.as_bytes()).expect_err(body);
+            assert_eq!(error.advice.as_deref(), Some(advice), "{body}");
+            assert!(error.message().ends_with(advice));
+        }
+    }
 
     #[test]
     fn json_is_json_in_utf_8_and_nothing_else() {

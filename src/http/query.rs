@@ -17,7 +17,7 @@ impl Query {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = decode(name, true).zip(decode(value, true)).ok_or(ErrorCode::InvalidQuery)?;
-            let name = known.iter().find(|known| **known == name).ok_or(ErrorCode::InvalidQuery)?;
+            let name = known.iter().find(|known| **known == name).ok_or_else(|| unknown_name(known))?;
             if values.insert(*name, value).is_some() {
                 return Err(ErrorCode::InvalidQuery.into());
             }
@@ -29,6 +29,10 @@ impl Query {
     pub fn take(&mut self, name: &'static str) -> Option<String> {
         self.values.remove(name)
     }
+}
+
+fn unknown_name(known: &[&str]) -> ApiError {
+    ApiError::advised(ErrorCode::InvalidQuery, format!("it knows {}", known.join(", ")))
 }
 
 /// Whether a path is valid percent-encoded UTF-8 without NUL.
@@ -71,6 +75,12 @@ mod tests {
         for bad in ["other=1", "limit=1&limit=1", "limit=%", "limit=%g0", "limit=%ff", "LIMIT=1", "limit=%+5"] {
             assert_eq!(Query::parse(bad, &["limit"]).expect_err(bad).code, ErrorCode::InvalidQuery);
         }
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_told_those_that_are_known() {
+        let error = Query::parse("wiht=1", &["with", "limit"]).expect_err("unknown");
+        assert!(error.message().ends_with("it knows with, limit"), "{}", error.message());
     }
 
     #[test]

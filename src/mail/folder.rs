@@ -15,6 +15,10 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Makes the folder, for its owner only, unless there is one.
     pub(super) fn make(path: &Path) -> Result<Self, TransportError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);

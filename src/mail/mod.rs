@@ -33,7 +33,7 @@ use crate::store::Store;
 pub fn start(transport: Transport, letters: Letters, store: Arc<dyn Store>, clock: Clock) -> (Mailer, Worker) {
     let name = transport.name();
     if transport.is_available() {
-        log::info!(event = "mail_started", transport = name; "mail is sent by {name}");
+        log::info!(event = "mail_started", transport = name; "mail goes {}", transport.destination());
         let mailer = Mailer::default();
         let writer = Writer { letters, store: Arc::clone(&store), clock: clock.clone() };
         (mailer.clone(), Worker::start(Sender { store, clock, transport, writer, mailer, pause: Pause::default() }))

@@ -38,6 +38,12 @@ pub(super) struct Smtp {
     hello: ClientId,
 }
 
+impl fmt::Display for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
 /// An open connection, over which nothing but mail is missing.
 pub(super) struct SmtpConnection {
     server: Arc<Smtp>,

@@ -131,6 +131,17 @@ impl Transport {
         }
     }
 
+    /// Where mail goes, for a sentence.
+    #[must_use]
+    pub fn destination(&self) -> String {
+        match &self.0 {
+            Way::None => "nowhere".to_owned(),
+            Way::Log => "to this log".to_owned(),
+            Way::Folder(folder) => format!("into files in {}", folder.path().display()),
+            Way::Smtp(smtp) => format!("to {smtp}"),
+        }
+    }
+
     /// Tries the way without sending anything: talks to the mail server up to the log-in, or writes to the folder.
     pub async fn check(&self) -> Result<(), TransportError> {
         match &self.0 {

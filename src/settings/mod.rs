@@ -11,6 +11,7 @@ mod token_keys;
 mod unknown;
 mod variables;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -140,17 +141,7 @@ impl fmt::Display for SettingError {
 impl Settings {
     /// Reads the environment and, for what it lacks, the file `.env` in the working directory.
     pub fn from_environment() -> Result<Self, Vec<SettingError>> {
-        let file: std::collections::HashMap<String, String> = match dotenvy::from_path_iter(".env") {
-            Ok(pairs) => pairs.collect::<Result<_, _>>().map_err(|error| {
-                // The parser's message quotes the line, which may hold a secret.
-                let place = match error {
-                    dotenvy::Error::LineParse(_, index) => format!(" near character {index} of a line"),
-                    _ => String::new(),
-                };
-                vec![SettingError { variable: ".env", problem: format!("is not a list of NAME=value lines{place}") }]
-            })?,
-            Err(_absent) => std::collections::HashMap::new(),
-        };
+        let file = dot_env().map_err(|mistake| vec![mistake])?;
         let settings = Self::load(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))?;
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).chain(file.into_keys());
         Ok(Self { warnings: unknown::warnings(names), ..settings })
@@ -160,4 +151,18 @@ impl Settings {
     pub fn load(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<SettingError>> {
         rules::load(&|name| lookup(name).filter(|value| !value.is_empty()))
     }
+}
+
+/// The variables of the file `.env`, if there is one.
+fn dot_env() -> Result<HashMap<String, String>, SettingError> {
+    let problem = match dotenvy::from_path_iter(".env").and_then(Iterator::collect) {
+        Ok(variables) => return Ok(variables),
+        Err(error) if error.not_found() => return Ok(HashMap::new()),
+        // The parser's own message quotes the line, which may hold a secret.
+        Err(dotenvy::Error::LineParse(_, index)) => {
+            format!("is not a list of NAME=value lines: one has a mistake near its character {index}, perhaps a quote that is not closed")
+        }
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    Err(SettingError { variable: ".env", problem })
 }

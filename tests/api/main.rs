@@ -45,6 +45,7 @@ mod privacy;
 mod profile;
 mod rate_limits;
 mod read_marks;
+mod readme;
 mod register;
 mod registration_verified;
 mod revocation;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
     ];
     let tests = [
         original_client::TESTS,
+        readme::TESTS,
         register::TESTS,
         login::TESTS,
         sessions::TESTS,

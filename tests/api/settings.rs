@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use crate::client::{Answer, Client, Person};
 use crate::context::Context;
-use crate::support::server::{Environment, JWT_SECRET, Server, run_to_end};
+use crate::support::server::{EXECUTABLE, Environment, JWT_SECRET, Server, run_to_end};
 use crate::tests;
 
 /// Settings do not depend on the store of the way.
@@ -21,7 +22,9 @@ tests!(Context:
     mistakes_are_told_all_at_once_without_their_values in ONCE,
     production_refuses_to_start_with_what_is_missing in ONCE,
     a_dot_env_file_fills_what_the_environment_lacks in ONCE,
+    a_dot_env_file_with_a_mistake_is_told_and_not_quoted in ONCE,
     help_lists_every_setting in ONCE,
+    whoever_reads_the_help_may_stop in ONCE,
     a_check_says_what_works_and_what_there_is_to_do in crate::context::ALONE,
     a_check_tells_wrong_settings_and_what_cannot_be_reached in ONCE,
     a_running_server_is_asked_for_its_health in ONCE,
@@ -96,6 +99,21 @@ async fn a_dot_env_file_fills_what_the_environment_lacks(_: Arc<Context>) {
     ann.get("/api/users/profile").await.fails(404, "not_found");
 }
 
+async fn a_dot_env_file_with_a_mistake_is_told_and_not_quoted(_: Arc<Context>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(".env");
+    let errors = || {
+        let (code, _, errors) = run_to_end(&Environment::default(), folder.path(), &[]);
+        assert_eq!(code, Some(78), "{errors}");
+        errors
+    };
+    std::fs::write(&file, "JWT_SECRET=\"oops").expect("written");
+    let told = errors();
+    assert!(told.starts_with(".env: is not a list of NAME=value lines") && !told.contains("oops"), "{told}");
+    std::fs::remove_file(&file).and_then(|()| std::fs::create_dir(&file)).expect("a folder in its place");
+    assert!(errors().starts_with(".env: cannot be read: "));
+}
+
 async fn help_lists_every_setting(_: Arc<Context>) {
     let (code, output, _) = run(&Environment::default(), &["--help"]);
     assert_eq!(code, Some(0));
@@ -105,6 +123,13 @@ async fn help_lists_every_setting(_: Arc<Context>) {
     let (code, output, _) = run(&Environment::default(), &["--version"]);
     assert_eq!((code, output.trim()), (Some(0), concat!("chat-functions ", env!("CARGO_PKG_VERSION"))));
     assert_eq!(run(&Environment::default(), &["--oops"]).0, Some(64));
+}
+
+async fn whoever_reads_the_help_may_stop(_: Arc<Context>) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(EXECUTABLE).arg("--help").stdout(writer).output().expect("the program runs");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
 
 async fn a_check_says_what_works_and_what_there_is_to_do(context: Arc<Context>) {
@@ -189,7 +214,7 @@ async fn a_laptop_needs_no_settings(_: Arc<Context>) {
     Person::register(&Client::new(server.url())).await.profile().await;
     let log = server.log().join("\n");
     assert!(log.contains("\"mode\":\"development\""), "{log}");
-    assert!(log.contains("try: curl ") && log.contains(server.url()), "{log}");
+    assert!(log.contains(&format!("open {}/api/app to chat", server.url())), "{log}");
     assert!(!log.contains(JWT_SECRET));
 }
 

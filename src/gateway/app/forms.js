@@ -13,10 +13,12 @@ function onSubmit(form, act) {
     if (button.getAttribute("aria-disabled") === "true") return;
     button.setAttribute("aria-disabled", "true");
     clearMistakes(form);
+    status.classList.remove("failed");
     status.textContent = "One moment…";
     try {
       status.textContent = (await act(Object.fromEntries(new FormData(form)))) ?? "";
     } catch (error) {
+      status.classList.add("failed");
       status.textContent = "";
       if (error instanceof Refusal) status.textContent = showMistakes(form, error);
       else if (error.name !== "AbortError") throw error;

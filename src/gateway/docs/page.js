@@ -2,7 +2,7 @@
 
 const entry = (name, type, isRequired, description) => [
   make("dt", {}, code(name), " ", make("span", { className: "type" }, isRequired ? `${type}, required` : type)),
-  ...(description ? [make("dd", {}, ...inline(description))] : []),
+  make("dd", {}, ...inline(description ?? "")),
 ];
 
 const section = (title, ...content) => (content.length > 0 ? [make("h3", {}, title), ...content] : []);

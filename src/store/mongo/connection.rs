@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
-use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+};
 use mongodb::{Client, Database};
 use tokio::sync::{Mutex, Semaphore};
 
@@ -213,12 +215,22 @@ pub(super) async fn keep(connection: Arc<Connection>, uri: String, observer: Opt
             }
             Err(error) => {
                 if pause == FIRST_PAUSE {
-                    log::warn!(event = "store_unreachable", error = logging::causes(&error); "the database does not answer: is the server of MONGODB_URI up and reachable? trying on");
+                    let hosts = hosts(&uri);
+                    log::warn!(event = "store_unreachable", error = logging::causes(&error); "no answer from the database at {hosts}: is it up and reachable from here? trying on");
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+/// The hosts of a connection string, which may be told while the rest of it may not.
+fn hosts(uri: &str) -> String {
+    match ConnectionString::parse(uri).map(|parsed| parsed.host_info) {
+        Ok(HostInfo::HostIdentifiers(addresses)) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Ok(HostInfo::DnsRecord(name)) => name,
+        _ => String::new(),
     }
 }
 
@@ -251,4 +263,15 @@ async fn open(uri: &str, observer: Option<EventHandler<CommandEvent>>) -> mongod
 /// Whether nobody answered, which says nothing about the indexes.
 fn is_unreachable(error: &mongodb::error::Error) -> bool {
     matches!(classify_read(error.clone()), StoreError::Unavailable(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hosts;
+
+    #[test]
+    fn of_a_connection_string_only_the_hosts_are_told() {
+        assert_eq!(hosts("mongodb://ann:secret@one.example:27018,two.example/chat?w=1"), "one.example:27018, two.example:27017");
+        assert_eq!(hosts("mongodb+srv://ann:secret@cluster.example/chat"), "cluster.example");
+    }
 }

@@ -26,13 +26,18 @@ pub enum OpenError {
     #[error("cannot use {0}")]
     Unusable(PathBuf, #[source] io::Error),
     /// A newer version of the program made the file.
-    #[error("the file has format {found}, newer than format {known} of this version; update the program")]
+    #[error("{path} has format {found}, newer than format {known} of this version; update the program")]
     TooNew {
+        /// The file.
+        path: PathBuf,
         /// The file's format.
         found: i64,
         /// The newest format that this version knows.
         known: i64,
     },
+    /// Something else made the file.
+    #[error("{0} is not a database of this program; move it away, or set DATA_DIR to another folder")]
+    Foreign(PathBuf),
     /// SQLite refuses a setting that durability depends on.
     #[error("SQLite does not accept {0}")]
     Setting(&'static str),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::OpenError;
 
@@ -13,6 +13,10 @@ const PREPARED_STATEMENTS: usize = 128;
 
 /// Each step brings the file from the format of its index to the next one. A step that was released is never changed.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+
+/// The format that the last step leads to.
+#[expect(clippy::cast_possible_wrap, reason = "there are few")]
+const NEWEST_FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// The settings that durability and integrity depend on: name, value to set, value to read back.
 const SETTINGS: [(&str, &str, &str); 4] = [
@@ -42,8 +46,29 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection, OpenError> {
 
 fn open(path: &Path) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    check_format(&connection, path)?;
     configure(&connection)?;
     Ok(connection)
+}
+
+/// Refuses a file that is none of this program's, or of a newer version of it, before anything of it is changed.
+fn check_format(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found = match format(connection) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => return Err(OpenError::Foreign(path.to_owned())),
+        found => found?,
+    };
+    if found > NEWEST_FORMAT {
+        return Err(OpenError::TooNew { path: path.to_owned(), found, known: NEWEST_FORMAT });
+    }
+    if found == 0 && connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))? {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// The format of a file; an empty one has 0.
+fn format(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 fn configure(connection: &Connection) -> Result<(), OpenError> {
@@ -76,11 +101,7 @@ fn setting_text(value: ValueRef<'_>) -> rusqlite::Result<String> {
 
 /// Brings the schema up to date, each step in a transaction of its own.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > known {
-        return Err(OpenError::TooNew { found, known });
-    }
+    let found = format(connection)?;
     for (step, version) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, version)| *version > found) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(step)?;
@@ -130,8 +151,7 @@ mod tests {
         let mut connection = connect(&path).expect("a connection");
         migrate(&mut connection).expect("migrated");
         migrate(&mut connection).expect("nothing to do");
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
-        assert_eq!(version, i64::try_from(MIGRATIONS.len()).expect("few"));
+        assert_eq!(format(&connection).expect("a format"), NEWEST_FORMAT);
     }
 
     /// What a file of format 1 holds of two people who know each other.
@@ -173,9 +193,30 @@ mod tests {
     #[test]
     fn a_file_of_a_newer_version_is_refused_untouched() {
         let (_folder, path) = file();
-        let mut connection = connect(&path).expect("a connection");
+        let connection = connect(&path).expect("a connection");
         connection.pragma_update(None, "user_version", 99).expect("set");
-        assert!(matches!(migrate(&mut connection), Err(OpenError::TooNew { found: 99, .. })));
+        connection.close().expect("closed");
+        assert_refused_untouched(&path, |error| matches!(error, OpenError::TooNew { found: 99, known: NEWEST_FORMAT, .. }));
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_refused_untouched() {
+        let (_folder, path) = file();
+        let other = Connection::open(&path).expect("a database");
+        other.execute_batch("CREATE TABLE users (name)").expect("made");
+        other.close().expect("closed");
+        assert_refused_untouched(&path, |error| matches!(error, OpenError::Foreign(_)));
+
+        std::fs::write(&path, "a text in a file that happens to have the name of ours; ".repeat(10)).expect("written");
+        assert_refused_untouched(&path, |error| matches!(error, OpenError::Foreign(_)));
+    }
+
+    #[track_caller]
+    fn assert_refused_untouched(path: &Path, is_expected: impl Fn(&OpenError) -> bool) {
+        let before = std::fs::read(path).expect("read");
+        let refused = connect(path).expect_err("refused");
+        assert!(is_expected(&refused) && refused.to_string().starts_with(&path.display().to_string()), "{refused}");
+        assert!(std::fs::read(path).expect("read") == before, "the file was changed");
     }
 
     #[test]
