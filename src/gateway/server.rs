@@ -86,7 +86,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
     // Made once and shared by all workers: each worker calls the factory below for its own application.
     let capacity = web::Data::new(Capacity::default());
     let health = web::Data::new(Health::default());
-    let document = web::Data::new(Document::of(&app.services).map_err(|error| io::Error::other(error.to_string()))?);
+    let document = web::Data::new(Document::of(app.services.clone()));
     let stop = stop_signal(app.waiting_room.clone())?;
     let server = HttpServer::new(move || {
         let services = app.services.clone();

@@ -6,6 +6,8 @@
 mod failures;
 mod headers;
 
+use std::sync::OnceLock;
+
 use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -41,14 +43,23 @@ const OWN_TAG: &str = "gateway";
 )]
 struct Documentation;
 
-/// The document, ready to be sent.
-#[derive(Clone)]
-pub(super) struct Document(Tagged);
+/// The document of the given services, made when somebody first asks for it: a process starts sooner without, and most are never asked.
+pub(super) struct Document {
+    services: Vec<Service>,
+    made: OnceLock<Tagged>,
+}
 
 impl Document {
-    /// The document of the given services.
-    pub(super) fn of(services: &[Service]) -> Result<Self, ApiError> {
-        Tagged::new(&document(services)).map(Self)
+    pub(super) fn of(services: Vec<Service>) -> Self {
+        Self { services, made: OnceLock::new() }
+    }
+
+    fn get(&self) -> Result<Tagged, ApiError> {
+        if let Some(made) = self.made.get() {
+            return Ok(made.clone());
+        }
+        let document = Tagged::new(&document(&self.services))?;
+        Ok(self.made.get_or_init(|| document).clone())
     }
 }
 
@@ -63,12 +74,11 @@ impl Document {
         (status = 304, description = "The client has this document.", headers(("ETag" = String, description = "The tag of the document."))),
     )
 )]
-pub(super) async fn show_document(request: HttpRequest, document: web::Data<Document>) -> HttpResponse {
-    let Document(document) = document.get_ref().clone();
-    document.respond(KnownTags::of(&request).as_ref(), |response| {
+pub(super) async fn show_document(request: HttpRequest, document: web::Data<Document>) -> Result<HttpResponse, ApiError> {
+    Ok(document.get()?.respond(KnownTags::of(&request).as_ref(), |response| {
         // To be asked for each time, and sent when it is another one.
         response.insert_header((CACHE_CONTROL, "no-cache"));
-    })
+    }))
 }
 
 /// What is to be known of the routes of the given services, and of the gateway's own.
