@@ -6,6 +6,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
 
+mod accessibility;
 mod app;
 mod audit;
 mod authorization;
@@ -114,6 +115,7 @@ fn main() -> ExitCode {
         passwords::TESTS,
         pages::TESTS,
         app::TESTS,
+        accessibility::TESTS,
         privacy::TESTS,
         audit::TESTS,
         settings::TESTS,

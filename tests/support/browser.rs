@@ -100,6 +100,17 @@ impl Browser {
         self.post("/goog/cdp/execute", json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen })).await;
     }
 
+    /// Has the present window ask pages for dark colours.
+    pub async fn prefer_dark_colours(&self) {
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+        self.post("/goog/cdp/execute", json!({ "cmd": "Emulation.setEmulatedMedia", "params": media })).await;
+    }
+
+    /// Runs a script in the page; gives what it returns, or what a promise that it returns becomes.
+    pub async fn run(&self, script: &str) -> Value {
+        self.post("/execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
     /// Opens an address, from a blank page, so that one that differs in its fragment only is loaded too.
     pub async fn open(&self, url: &str) {
         self.post("/url", json!({ "url": "about:blank" })).await;

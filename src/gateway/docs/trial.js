@@ -36,7 +36,8 @@ const trialForm = (api, path, method, operation) => {
   const content = operation.requestBody?.content["application/json"];
   const body = content && make("textarea", { value: JSON.stringify(content.example ?? sampleOf(api, content.schema), null, 2), spellcheck: false });
   const button = make("button", {}, "Send");
-  const output = make("pre", { hidden: true });
+  // What scrolls has to be reached by keys.
+  const output = make("pre", { hidden: true, tabIndex: 0 });
   output.setAttribute("aria-live", "polite");
   const fields = inputs.map(({ name, place, input }) => field(`${prefix}-${name}`, `${name} (${place})`, input));
   const form = make("form", {}, ...fields, ...(body ? [field(`${prefix}-body`, "Body", body)] : []), button, output);
