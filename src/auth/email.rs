@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::page;
 use super::parts::Parts;
-use crate::domain::{MailKind, MailToken};
+use crate::domain::{MailKind, MailPurpose, MailToken};
 use crate::http::{Accepted, ApiError, ErrorCode, Fields, Json, Message, RequestBody};
 use crate::identity::{Actor, Bearer};
 use crate::rate_limits::MailPermission;
@@ -37,7 +37,7 @@ pub(super) async fn send_verification(bearer: Bearer, parts: Parts) -> Result<Ac
     if !parts.mailer.is_available() {
         return Err(ErrorCode::MailUnavailable.into());
     }
-    if parts.limits.ask_for_mail(user.email.as_str()).await? == MailPermission::Granted
+    if parts.limits.ask_for_mail(MailPurpose::Verification, &user.email.key()).await? == MailPermission::Granted
         && !user.is_email_verified
         && let Some(mail) = parts.mailer.order(MailKind::Verification, &user.email, parts.now)
     {

@@ -25,8 +25,8 @@ impl RequestBody for LoginBody {}
 
 /// Somebody at the door.
 struct Visitor {
-    /// What they typed; it is what their guesses are counted under.
-    typed: String,
+    /// What their guesses are counted under: one address has one counter, however it is spelt.
+    counted_as: String,
     /// `None` for what cannot be anybody's address: it is treated as unknown.
     email: Option<EmailKey>,
     password: Password,
@@ -71,14 +71,15 @@ impl Visitor {
         let password = fields.required("password", body.password, Ok::<_, String>);
         let (email, password) = fields.finish_with(|| Some((email?, password?)))?;
         let key = Email::parse(&email).ok().map(|email| email.key());
+        let counted_as = key.as_ref().map_or_else(|| email.trim().to_ascii_lowercase(), |key| key.as_str().to_owned());
         let actor = key.as_ref().map_or(Actor::Nobody, |key| parts.typist_of(key));
         let password = Password::parse(&password).map_err(|_rule| refused(parts, &actor))?;
-        Ok(Self { typed: email, email: key, password, actor })
+        Ok(Self { counted_as, email: key, password, actor })
     }
 }
 
 async fn count(parts: &Parts, visitor: &Visitor) -> Result<Attempt, ApiError> {
-    let counted = parts.limits.login(&visitor.typed).await;
+    let counted = parts.limits.login(&visitor.counted_as).await;
     if counted.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::RateLimited) {
         parts.audit.note("login_limited", &visitor.actor);
     }

@@ -54,7 +54,7 @@ pub(super) async fn ask_for_reset(parts: Parts, Json(body): Json<AskBody>) -> Re
     if !parts.mailer.is_available() {
         return Err(ErrorCode::MailUnavailable.into());
     }
-    if parts.limits.ask_for_mail(email.as_str()).await? == MailPermission::Granted {
+    if parts.limits.ask_for_mail(MailPurpose::PasswordReset, &email.key()).await? == MailPermission::Granted {
         parts.audit.note("password_reset_asked", &parts.typist_of(&email.key()));
         tokio::spawn(order_reset(parts.shared_store(), parts.mailer.clone(), email.key(), parts.now));
     }
@@ -120,7 +120,7 @@ pub(super) async fn reset_password(parts: Parts, Json(body): Json<ResetBody>) ->
     let notify = parts.mailer.order(MailKind::PasswordChanged, &owner.address, parts.now).is_some();
     let user = parts.store().reset_password(&token, &hash, parts.now, notify).await?.ok_or(invalid)?;
     parts.mailer.notify();
-    parts.limits.forgive_logins(owner.address.as_str()).await;
+    parts.limits.forgive_logins(&owner.address.key()).await;
     parts.audit.note("password_reset", &Actor::User(user));
     Ok(Message::new("Password reset successfully"))
 }

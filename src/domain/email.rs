@@ -16,8 +16,10 @@ impl Email {
     /// Longest address in bytes (RFC 5321, 4.5.3.1.3, less the angle brackets).
     pub const MAX_BYTES: usize = 254;
 
-    /// Accepts `local@dotted.domain` in ASCII: no quotes, comments, address literals or spaces.
+    /// Accepts `local@dotted.domain` in ASCII: no quotes, comments, address literals or spaces. White space around it, as
+    /// keyboards of phones add it, is no part of it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim();
         if text.len() > Self::MAX_BYTES {
             return Err(Invalid::new(format!("must be at most {} bytes", Self::MAX_BYTES)));
         }
@@ -105,8 +107,8 @@ mod tests {
             "a@b",
             "a@@b.co",
             "a b@c.de",
-            " a@b.co",
-            "a@b.co ",
+            "a@b .co",
+            "a@b.co\u{200b}",
             "\"a\"@b.co",
             "a(x)@b.co",
             "a@[1.2.3.4]",
@@ -124,6 +126,19 @@ mod tests {
         ];
         for text in bad {
             assert!(Email::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn white_space_around_an_address_is_no_part_of_it() {
+        let longest = format!("{}@{}.com", "a".repeat(64), ["b".repeat(61).as_str(); 3].join("."));
+        assert_eq!(longest.len(), Email::MAX_BYTES);
+        for text in ["ann@example.com", &longest] {
+            for space in [" ", "\t", "\r\n", "\u{a0}", "\u{3000}", "  \n "] {
+                for typed in [format!("{text}{space}"), format!("{space}{text}"), format!("{space}{text}{space}")] {
+                    assert_eq!(Email::parse(&typed).expect("an address").as_str(), text, "{typed:?}");
+                }
+            }
         }
     }
 

@@ -48,8 +48,10 @@ impl Username {
     /// Longest name, in ASCII characters.
     pub const MAX_CHARS: usize = 32;
 
-    /// Accepts letters, digits and single `.` `_` `-` between them, and no reserved name.
+    /// Accepts letters, digits and single `.` `_` `-` between them, and no reserved name. White space around it is no
+    /// part of it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim();
         if !(Self::MIN_CHARS..=Self::MAX_CHARS).contains(&text.chars().count()) {
             return Err(Invalid::new(format!("must be {} to {} characters", Self::MIN_CHARS, Self::MAX_CHARS)));
         }
@@ -101,8 +103,10 @@ impl UsernamePrefix {
     /// See [`MIN_CHARS`](Self::MIN_CHARS).
     pub const MAX_CHARS: usize = 64;
 
-    /// Accepts any text of 2 to 64 code points; what no name begins with finds nobody.
+    /// Accepts any text of 2 to 64 code points; what no name begins with finds nobody. White space around it is no part
+    /// of it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim();
         if (Self::MIN_CHARS..=Self::MAX_CHARS).contains(&text.chars().count()) {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
@@ -141,6 +145,22 @@ mod tests {
         for text in bad {
             assert!(Username::parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn white_space_around_a_name_is_no_part_of_it() {
+        let longest = "x".repeat(Username::MAX_CHARS);
+        for text in ["ann", &longest] {
+            for space in [" ", "\t", "\r\n", "\u{a0}", "\u{3000}"] {
+                let typed = format!("{space}{text}{space}");
+                assert_eq!(Username::parse(&typed).expect("a name").as_str(), text, "{typed:?}");
+                assert_eq!(UsernamePrefix::parse(&typed).expect("a prefix").first(), text, "{typed:?}");
+            }
+        }
+        for text in [" ab ", "  a", "   ", " admin "] {
+            assert!(Username::parse(text).is_err(), "{text:?}");
+        }
+        assert!(UsernamePrefix::parse("  ").is_err(), "nobody is searched for by white space");
     }
 
     #[test]

@@ -35,14 +35,14 @@ schemas! {
         .min_length(Some(1))
         .max_length(Some(ClientId::MAX_CHARS))
         .pattern(Some("^[A-Za-z0-9_.:-]+$"));
-    Username: text_schema("A user name: letters and digits, with single . _ - between them. Unique without regard to case.", "ann")
+    Username: text_schema("A user name: letters and digits, with single . _ - between them. Unique without regard to case. White space around it is dropped.", "ann")
         .min_length(Some(Username::MIN_CHARS))
         .max_length(Some(Username::MAX_CHARS))
         .pattern(Some("^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$"));
     UsernamePrefix: text_schema("The beginning of a user name.", "an")
         .min_length(Some(UsernamePrefix::MIN_CHARS))
         .max_length(Some(UsernamePrefix::MAX_CHARS));
-    Email: text_schema("An e-mail address in ASCII.", "ann@example.com")
+    Email: text_schema("An e-mail address in ASCII. White space around it is dropped.", "ann@example.com")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
         .max_length(Some(Email::MAX_BYTES));
     Password: text_schema("A password that is to be set: hard to guess, without control characters. A server may ask for more characters.", "tulip-gravel-onion")

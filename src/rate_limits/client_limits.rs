@@ -9,7 +9,7 @@ use futures_util::future::join;
 
 use super::counters::{Counted, Counter};
 use super::{ClientNet, LimitSettings, RateLimits};
-use crate::domain::{Clock, Net, Timestamp, UserId};
+use crate::domain::{Clock, EmailKey, MailPurpose, Net, Timestamp, UserId};
 use crate::http::{ApiError, ErrorCode};
 use crate::store::{Quota, Store, StoreError, Taking};
 
@@ -62,11 +62,11 @@ impl ClientLimits {
         self.count("new_chats", |settings| settings.new_chats, &user.to_string()).await
     }
 
-    /// Counts a mail asked for to an address, as it was typed, whether there is an account or not. Two operations, in
-    /// parallel.
-    pub async fn ask_for_mail(&self, address: &str) -> Result<MailPermission, ApiError> {
+    /// Counts a mail asked for to an address, whether there is an account or not. Each purpose has a counter of its own, so
+    /// that nobody uses up another person's resets by asking for verifications. Two operations, in parallel.
+    pub async fn ask_for_mail(&self, purpose: MailPurpose, address: &EmailKey) -> Result<MailPermission, ApiError> {
         let Some(settings) = self.settings() else { return Ok(MailPermission::Granted) };
-        let to_address = Counter::new("mail_address", settings.mail_address, &[&address.to_ascii_lowercase()]);
+        let to_address = counter_of_address(settings, purpose, address);
         let from_net = Counter::new("mail_net", settings.mail_net, &[&self.net.to_string()]);
         let (store, at) = (self.store(), self.now());
         let (to_taken, from_taken) = join(to_address.take(store, at), from_net.take(store, at)).await;
@@ -129,6 +129,11 @@ impl ClientLimits {
     pub(super) fn nothing(&self) -> Counted {
         Counted::new(Arc::clone(&self.limits.0.store), [])
     }
+}
+
+/// The counter of mails asked for to an address.
+fn counter_of_address(settings: &LimitSettings, purpose: MailPurpose, address: &EmailKey) -> Counter {
+    Counter::new("mail_address", settings.mail_address, &[purpose.as_str(), address.as_str()])
 }
 
 /// A counter that could not be read or written: whatever is wrong with it, nothing of what was asked for has been done.

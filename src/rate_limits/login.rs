@@ -5,7 +5,7 @@ use futures_util::future::join3;
 use super::LimitSettings;
 use super::client_limits::ClientLimits;
 use super::counters::{Counted, Counter};
-use crate::domain::Timestamp;
+use crate::domain::{EmailKey, Timestamp};
 use crate::http::ApiError;
 use crate::logging;
 use crate::store::{StoreError, Taking, Ticket};
@@ -34,18 +34,17 @@ impl Attempt {
 }
 
 impl ClientLimits {
-    /// Counts an attempt to log in to the account with this address, as it was typed, whether there is one or not; before
-    /// anything is looked up or hashed, so that of any number of simultaneous guesses no more are checked than the
-    /// limits allow.
+    /// Counts an attempt to log in to the account with the address of this key, or with what cannot be an address, whether
+    /// there is one or not; before anything is looked up or hashed, so that of any number of simultaneous guesses no more
+    /// are checked than the limits allow.
     ///
     /// Past a limit a right password is refused too. The limit over all nets refuses nobody who comes from a net with a
     /// good log-in to the account, so that strangers cannot shut its owner out.
-    pub async fn login(&self, email: &str) -> Result<Attempt, ApiError> {
+    pub async fn login(&self, account: &str) -> Result<Attempt, ApiError> {
         let Some(settings) = self.settings() else { return Ok(Attempt { counted: self.nothing(), here: None }) };
-        // As addresses are compared everywhere; see `Email::key`.
-        let (account, net) = (email.to_ascii_lowercase(), self.net().to_string());
-        let here = counter_of_account_here(settings, &account, &net);
-        let anywhere = Counter::new("login_account", settings.login_account, &[&account]);
+        let net = self.net().to_string();
+        let here = counter_of_account_here(settings, account, &net);
+        let anywhere = Counter::new("login_account", settings.login_account, &[account]);
         let from_here = Counter::new("login_net", settings.login_net, &[&net]);
         let (store, at) = (self.store(), self.now());
         // All of them, though one may refuse: of several waits the longest is the true one.
@@ -65,9 +64,9 @@ impl ClientLimits {
     /// Forgets the failed log-ins from here to the account with this address, whose owner has shown who they are by other
     /// means, and trusts this net for it: whoever has set a new password may log in with it. One operation; if it fails
     /// the log says so, and the owner has to wait.
-    pub async fn forgive_logins(&self, email: &str) {
+    pub async fn forgive_logins(&self, email: &EmailKey) {
         let Some(settings) = self.settings() else { return };
-        let here = counter_of_account_here(settings, &email.to_ascii_lowercase(), &self.net().to_string());
+        let here = counter_of_account_here(settings, email.as_str(), &self.net().to_string());
         if let Err(error) = here.clear(self.store(), self.now().plus_millis(TRUST_MILLIS)).await {
             log::warn!(event = "logins_not_forgiven", error = logging::causes(&error); "failed log-ins were not forgiven");
         }

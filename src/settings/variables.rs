@@ -107,7 +107,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "LIMIT_MAIL_ADDRESS",
         default: "`3/1h`",
-        meaning: "mails asked for to one address; further ones are silently not sent",
+        meaning: "mails of one kind asked for to one address; further ones are silently not sent",
     },
     Variable { name: "LIMIT_MAIL_NET", default: "`10/1h`", meaning: "mails asked for from one net" },
     Variable { name: "LIMIT_PASSWORD_CHECK", default: "`5/15m`", meaning: "wrong current passwords of one person" },

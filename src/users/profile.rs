@@ -4,7 +4,7 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{Email, MailKind, Timestamp, Username};
+use crate::domain::{Email, MailKind, MailPurpose, Timestamp, Username};
 use crate::http::{ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
 use crate::identity::{Actor, Audit, Bearer};
 use crate::mail::Mailer;
@@ -93,7 +93,7 @@ async fn address_mail(
     new: &Email,
     now: Timestamp,
 ) -> Result<AddressMail, ApiError> {
-    let permission = limits.ask_for_mail(new.as_str()).await?;
+    let permission = limits.ask_for_mail(MailPurpose::NewAddress, &new.key()).await?;
     let may_tell = mailer.order(MailKind::AddressChanged, present, now).is_some();
     Ok(match permission {
         MailPermission::Granted if mailer.order(MailKind::NewAddress, new, now).is_some() => AddressMail::ToBoth,

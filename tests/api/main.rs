@@ -58,6 +58,7 @@ mod settings;
 mod support;
 mod terminal_chat;
 mod token_rules;
+mod white_space;
 mod window;
 
 use std::process::ExitCode;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         original_client::TESTS,
         readme::TESTS,
         register::TESTS,
+        white_space::TESTS,
         login::TESTS,
         sessions::TESTS,
         session_list::TESTS,

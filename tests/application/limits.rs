@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::Payload;
 use actix_web::test::TestRequest;
 use actix_web::{FromRequest as _, HttpMessage as _, web};
-use chat_functions::domain::{Net, Timestamp, UserId};
+use chat_functions::domain::{Email, EmailKey, MailPurpose, Net, Timestamp, UserId};
 use chat_functions::http::{ApiError, ErrorCode};
 use chat_functions::rate_limits::{ClientAddress, ClientLimits, ClientNet, LimitSettings, MailPermission, RateLimits};
 
@@ -31,6 +31,15 @@ fn limits_in(context: &Context, net: &str) -> ClientLimits {
     let request = request.to_http_request();
     request.extensions_mut().insert(ClientNet(Net::of(net.parse::<IpAddr>().expect("an address"))));
     ClientLimits::from_request(&request, &mut Payload::None).into_inner().expect("an application that has all parts")
+}
+
+fn key(address: &str) -> EmailKey {
+    Email::parse(address).expect("an address").key()
+}
+
+/// Asks for a mail with a new password.
+async fn ask(limits: &ClientLimits, address: &str) -> Result<MailPermission, ApiError> {
+    limits.ask_for_mail(MailPurpose::PasswordReset, &key(address)).await
 }
 
 /// How long a refusal tells to wait, in milliseconds.
@@ -90,13 +99,17 @@ async fn too_many_mails_to_one_address_are_withheld_without_a_word(context: Arc<
     let context = context.fresh().await;
     for (host, address) in [(1, ANN), (2, "Ann@Example.com"), (3, ANN)] {
         let net = limits_in(&context, &format!("192.0.2.{host}"));
-        assert_eq!(net.ask_for_mail(address).await.expect("no refusal"), MailPermission::Granted);
+        assert_eq!(ask(&net, address).await.expect("no refusal"), MailPermission::Granted);
     }
     let home = limits_in(&context, "192.0.2.4");
-    assert_eq!(home.ask_for_mail(ANN).await.expect("no refusal"), MailPermission::Withheld);
-    assert_eq!(home.ask_for_mail("bob@example.com").await.expect("no refusal"), MailPermission::Granted);
+    assert_eq!(ask(&home, ANN).await.expect("no refusal"), MailPermission::Withheld);
+    assert_eq!(ask(&home, "bob@example.com").await.expect("no refusal"), MailPermission::Granted);
+    for other in [MailPurpose::Verification, MailPurpose::NewAddress] {
+        let permission = home.ask_for_mail(other, &key(ANN)).await.expect("no refusal");
+        assert_eq!(permission, MailPermission::Granted, "each purpose has its own counter");
+    }
     context.clock.advance_millis(60 * MINUTE);
-    assert_eq!(home.ask_for_mail(ANN).await.expect("no refusal"), MailPermission::Granted);
+    assert_eq!(ask(&home, ANN).await.expect("no refusal"), MailPermission::Granted);
     context.clear().await;
 }
 
@@ -104,13 +117,13 @@ async fn too_many_mails_from_one_net_are_refused_and_leave_no_trace(context: Arc
     let context = context.fresh().await;
     let home = limits_in(&context, "192.0.2.1");
     for number in 0..10 {
-        assert_eq!(home.ask_for_mail(&format!("person{number}@example.com")).await.expect("no refusal"), MailPermission::Granted);
+        assert_eq!(ask(&home, &format!("person{number}@example.com")).await.expect("no refusal"), MailPermission::Granted);
     }
     for _ in 0..5 {
-        assert!(wait_of(home.ask_for_mail(ANN).await) > 59 * MINUTE);
+        assert!(wait_of(ask(&home, ANN).await) > 59 * MINUTE);
     }
     let elsewhere = limits_in(&context, "192.0.2.2");
-    assert_eq!(elsewhere.ask_for_mail(ANN).await.expect("no refusal"), MailPermission::Granted);
+    assert_eq!(ask(&elsewhere, ANN).await.expect("no refusal"), MailPermission::Granted);
     context.clear().await;
 }
 

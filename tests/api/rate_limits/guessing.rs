@@ -59,10 +59,12 @@ async fn an_address_without_an_account_is_limited_like_one_with(context: Arc<Con
     let home = running.client(HOME);
     let ann = Person::register(&home).await;
     for address in [ann.email.as_str(), "nobody@example.com", "no address at all"] {
-        for spelling in [address.to_owned(), address.to_uppercase(), address.to_owned()] {
+        for spelling in [address.to_owned(), address.to_uppercase(), format!("\u{a0} {address}\t")] {
             home.log_in(&spelling, "a wrong password").await.fails(401, "invalid_credentials");
         }
-        is_limited(home.log_in(address, "a wrong password").await, 15 * 60);
+        for spelling in [address.to_owned(), format!("{address} ")] {
+            is_limited(home.log_in(&spelling, "a wrong password").await, 15 * 60);
+        }
     }
     site.clear().await;
 }

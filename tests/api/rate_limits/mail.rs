@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{ELSEWHERE, HOME, Site, is_limited};
-use crate::client::{Answer, Client, PASSWORD, Person};
+use crate::client::{Answer, Client, PASSWORD, Person, new_name};
 use crate::context::{ALONE, Context};
 use crate::support::smtp::{Options, PATIENCE, ReceivedMail, SmtpServer};
 use crate::tests;
@@ -16,6 +16,7 @@ tests!(Context:
     too_much_mail_from_one_net_is_refused in ALONE,
     a_new_password_set_by_mail_may_be_used_at_once in ALONE,
     a_good_link_is_no_guess_whatever_becomes_of_it in ALONE,
+    nobody_uses_up_the_resets_of_another_person_by_other_mail in ALONE,
     the_old_address_is_told_however_much_mail_the_new_one_was_sent in ALONE,
 );
 
@@ -90,11 +91,36 @@ async fn the_old_address_is_told_however_much_mail_the_new_one_was_sent(context:
     let site = Site::new(&context, &[("LIMIT_MAIL_ADDRESS", "1/1h"), ("MAIL_URL", &smtp.url())]);
     let running = site.start().await;
     let home = running.client(HOME);
-    let ann = Person::register(&home).await;
-    accepted(&home, "thief@example.com").await;
+    let (ann, bob) = (Person::register(&home).await, Person::register(&home).await);
+    for address in ["thief@example.com", "elsewhere@example.com"] {
+        bob.put("/api/users/profile", &json!({ "email": address })).await.ok();
+    }
     ann.put("/api/users/profile", &json!({ "email": "thief@example.com" })).await.ok();
     smtp.wait_for(|mail| mail.is_to(&ann.email) && mail.subject().contains("Your address at"), PATIENCE).await;
-    assert!(!smtp.mails().iter().any(|mail| mail.is_to("thief@example.com")));
+    let to_new = smtp.mails().iter().filter(|mail| mail.is_to("thief@example.com") && mail.text().contains(&ann.username)).count();
+    assert_eq!(to_new, 0);
+    site.clear().await;
+}
+
+async fn nobody_uses_up_the_resets_of_another_person_by_other_mail(context: Arc<Context>) {
+    let smtp = SmtpServer::start(Options::default()).await;
+    let site = Site::new(&context, &[("LIMIT_MAIL_ADDRESS", "2/1h"), ("MAIL_URL", &smtp.url())]);
+    let running = site.start().await;
+    let (home, thief) = (running.client(HOME), running.client(ELSEWHERE));
+    let (ann, bob) = (Person::register(&home).await, Person::register(&thief).await);
+    for _ in 0..3 {
+        bob.put("/api/users/profile", &json!({ "email": ann.email })).await.fails(409, "email_taken");
+        Answer::of(ann.at(&thief).request(reqwest::Method::POST, "/api/auth/email")).await.expect(StatusCode::ACCEPTED);
+        thief.register(&new_name(), &ann.email, PASSWORD).await.fails(409, "email_taken");
+    }
+    accepted(&home, &format!(" {} ", ann.email)).await;
+    smtp.wait_for(|mail| is_reset(mail, &ann.email), PATIENCE).await;
+    // Nor the reverse: what comes on top of two resets is withheld, a change of address is not.
+    for _ in 0..2 {
+        accepted(&thief, "new@example.com").await;
+    }
+    bob.put("/api/users/profile", &json!({ "email": "new@example.com" })).await.ok();
+    smtp.wait_for(|mail| mail.is_to("new@example.com") && mail.subject().contains("Confirm your new"), PATIENCE).await;
     site.clear().await;
 }
 
