@@ -141,7 +141,16 @@ impl Session {
     /// Whether this use of the session should be written down.
     #[must_use]
     pub fn is_touch_due(&self, now: Timestamp) -> bool {
-        now >= self.last_used_at.plus_millis(Self::TOUCH_AFTER_MILLIS)
+        now >= self.last_used_at.plus_millis(Self::TOUCH_AFTER_MILLIS) || !self.last_used_at.is_credible(now)
+    }
+
+    /// When those of a person's sessions count as last used whose stored use is not credible: before all the others, so that
+    /// they are the first to make room. `None` when every use is credible.
+    #[must_use]
+    pub fn use_before_all(uses: impl IntoIterator<Item = Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let (credible, ahead): (Vec<_>, Vec<_>) = uses.into_iter().partition(|last_used_at| last_used_at.is_credible(now));
+        let earliest = credible.into_iter().fold(now, Timestamp::min);
+        (!ahead.is_empty()).then(|| earliest.plus_millis(-1))
     }
 }
 
@@ -159,6 +168,15 @@ mod tests {
         session.last_used_at = day(29);
         assert!(session.is_live(day(30).plus_millis(-1)));
         assert!(!session.is_live(day(30)));
+    }
+
+    #[test]
+    fn a_use_that_lies_too_far_ahead_counts_as_before_all_others() {
+        let now = Timestamp::from_millis(1_000_000);
+        let uses = |offsets: &[i64]| Session::use_before_all(offsets.iter().map(|offset| now.plus_millis(*offset)), now);
+        assert_eq!(uses(&[0, -5_000, 60_000]), None);
+        assert_eq!(uses(&[0, -5_000, 60_001]), Some(now.plus_millis(-5_001)));
+        assert_eq!(uses(&[300 * Timestamp::DAY_MILLIS]), Some(now.plus_millis(-1)));
     }
 
     #[test]

@@ -24,6 +24,9 @@ impl Timestamp {
     /// A day in milliseconds.
     pub const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
 
+    /// How far a stored instant may lie ahead of now: clocks of instances differ by that much at most while they are right.
+    const MAX_AHEAD_MILLIS: i64 = 60 * 1_000;
+
     /// The instant that is `millis` after the epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
@@ -40,6 +43,19 @@ impl Timestamp {
     #[must_use]
     pub fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
+    }
+
+    /// The latest instant that can have been stored by a clock that was right.
+    #[must_use]
+    pub fn latest_credible(now: Self) -> Self {
+        now.plus_millis(Self::MAX_AHEAD_MILLIS)
+    }
+
+    /// Whether a clock that was right can have stored this instant. One that does not count as stored: a clock that was
+    /// ahead for a minute must not decide for as long as it was ahead.
+    #[must_use]
+    pub fn is_credible(self, now: Self) -> bool {
+        self <= Self::latest_credible(now)
     }
 }
 

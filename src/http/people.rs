@@ -37,12 +37,12 @@ impl PublicUser {
     /// The person at a moment.
     #[must_use]
     pub fn new(person: &Person, now: Timestamp) -> Self {
-        let is_active = person.last_active.is_some_and(|at| now < at.plus_millis(Session::ONLINE_MILLIS));
+        let is_active = person.last_active.is_some_and(|at| at.is_credible(now) && now < at.plus_millis(Session::ONLINE_MILLIS));
         Self {
             id: person.id,
             username: person.username.as_str().to_owned(),
             online_status: if is_active && person.has_added_caller { OnlineStatus::Online } else { OnlineStatus::Offline },
-            last_seen: person.last_seen.filter(|_| person.has_added_caller),
+            last_seen: person.last_seen.filter(|at| person.has_added_caller && at.is_credible(now)),
         }
     }
 
@@ -73,6 +73,12 @@ mod tests {
     fn a_person_is_online_for_two_minutes_after_the_last_use() {
         assert_eq!(seen(119_999, true), (OnlineStatus::Online, Some(NOW.plus_millis(-119_999))));
         assert_eq!(seen(120_000, true), (OnlineStatus::Offline, Some(NOW.plus_millis(-120_000))));
+    }
+
+    #[test]
+    fn nobody_was_seen_in_the_future() {
+        assert_eq!(seen(-60_000, true), (OnlineStatus::Online, Some(NOW.plus_millis(60_000))), "as far as clocks differ");
+        assert_eq!(seen(-60_001, true), (OnlineStatus::Offline, None));
     }
 
     #[test]

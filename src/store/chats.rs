@@ -29,6 +29,22 @@ pub struct NewMessage {
     pub sent_at: Timestamp,
 }
 
+impl NewMessage {
+    /// This message after the last one of its chat: the next number, and a time that is not earlier, unless the last one was
+    /// stamped by a clock too far ahead.
+    #[must_use]
+    pub fn after(&self, last: Option<ChatHead>) -> Message {
+        let earliest = last.map(|last| last.last_sent_at).filter(|sent_at| sent_at.is_credible(self.sent_at));
+        Message {
+            chat: self.chat,
+            seq: last.map_or(1, |last| last.last_seq + 1),
+            sender: self.sender,
+            content: self.text.as_str().to_owned(),
+            sent_at: earliest.map_or(self.sent_at, |earliest| earliest.max(self.sent_at)),
+        }
+    }
+}
+
 /// A message as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

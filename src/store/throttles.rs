@@ -50,7 +50,8 @@ pub struct Taking {
 #[async_trait]
 pub trait ThrottleStore: Send + Sync {
     /// Counts an event unless the quota is used up, in one atomic step: of any number of simultaneous events no more than
-    /// the quota allows are counted. What is not counted changes nothing. One operation when counted, two when not.
+    /// the quota allows are counted. What is not counted changes nothing. One operation when counted, two when not. An
+    /// earlier event that is not [credible](Timestamp::is_credible) counts as of `at`, so no wait is longer than the window.
     async fn take(&self, key: &ThrottleKey, quota: Quota, at: Timestamp) -> Result<Taking, StoreError>;
 
     /// Takes a counted event back; nothing when it is gone already. With `trusted_until` the key also counts as trusted

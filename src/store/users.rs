@@ -82,7 +82,7 @@ pub struct Person {
     pub username: Username,
     /// Whether they have added the caller as a friend, and have not blocked them: then the caller may know the rest.
     pub has_added_caller: bool,
-    /// The latest use of a session that has not expired; `None` when there is none.
+    /// The latest credible use of a session that has not been ended; `None` when there is none.
     pub last_active: Option<Timestamp>,
     /// When they were last seen.
     pub last_seen: Option<Timestamp>,

@@ -6,6 +6,7 @@ mod budget;
 #[allow(dead_code, reason = "the HTTP suite uses more of it")]
 #[path = "../api/client.rs"]
 mod client;
+mod clocks;
 mod expiry;
 mod lifetimes;
 mod limits;
@@ -161,6 +162,13 @@ impl Context {
         Self::without_mail(self.another_store().await)
     }
 
+    /// A client of another instance on the same data, whose clock is ahead.
+    fn another_instance(&self, ahead_millis: i64) -> Client {
+        let clock = Clock::default();
+        clock.advance_millis(ahead_millis);
+        serve(&self.store, &clock, Mailer::unavailable(), RegistrationPolicy::Open)
+    }
+
     /// The mails to an address with this in their subject, in the order of their arrival, once there are as many.
     async fn mails_to(&self, address: &str, subject: &str, count: usize) -> Vec<ReceivedMail> {
         let server = &self.mail.as_ref().expect("a mail server").server;
@@ -247,6 +255,6 @@ fn main() -> ExitCode {
     let sqlite = Context::without_mail(Observed::on_sqlite());
     let mongodb = runtime.block_on(Observed::on_mongodb()).map(Context::without_mail);
     let ways = vec![Way { name: "sqlite", context: Ok(Arc::new(sqlite)) }, Way { name: "mongodb", context: mongodb.map(Arc::new) }];
-    let tests = [budget::TESTS, expiry::TESTS, lifetimes::TESTS, limits::TESTS, model::TESTS, polls::TESTS];
+    let tests = [budget::TESTS, clocks::TESTS, expiry::TESTS, lifetimes::TESTS, limits::TESTS, model::TESTS, polls::TESTS];
     harness::run(&runtime, ways, &tests, |context| async move { context.clear().await })
 }

@@ -12,6 +12,7 @@ mod blocks;
 mod budget;
 mod changes;
 mod chats;
+mod clocks;
 mod conversations;
 mod deletion;
 mod friends;
@@ -132,6 +133,7 @@ fn main() -> ExitCode {
         blocks::TESTS,
         search::TESTS,
         chats::TESTS,
+        clocks::TESTS,
         conversations::TESTS,
         read_marks::TESTS,
         changes::TESTS,

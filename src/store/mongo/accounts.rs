@@ -5,7 +5,7 @@ use mongodb::bson::{Uuid, doc};
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{SessionDocument, USERS, UserDocument, date, session_key, time, user_id, user_key};
+use super::documents::{SessionDocument, USERS, UserDocument, session_key, time, user_id, user_key};
 use super::names::NameState;
 use super::sessions::{self, SessionsDocument};
 use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId, Username};
@@ -81,7 +81,12 @@ impl AccountStore for MongoStore {
     ) -> Result<Option<User>, StoreError> {
         let mut pushed = session.clone();
         loop {
-            let Some(person) = self.push_session(user, checked, renewed, &pushed).await? else { return Ok(None) };
+            let Some(person) = self.push_session(user, checked, renewed, &pushed).await? else {
+                if self.restamp_sessions(user, checked, session.created_at).await? {
+                    continue;
+                }
+                return Ok(None);
+            };
             self.listeners.tell(&Change::Access(user));
             if person.sessions.iter().any(|stored| stored.is_of(session.hash)) {
                 return person.into_user().map(Some).map_err(StoreError::broken);
@@ -102,10 +107,7 @@ impl AccountStore for MongoStore {
     }
 
     async fn touch_session(&self, key: &SessionKey, at: Timestamp) -> Result<(), StoreError> {
-        let due = date(at.plus_millis(-Session::TOUCH_AFTER_MILLIS));
-        let of_session = doc! { "id": session_key(key.session), "lastUsedAt": { "$lte": due } };
-        let filter = doc! { "_id": user_key(key.user), "sessions": { "$elemMatch": of_session } };
-        let update = doc! { "$set": { "sessions.$.lastUsedAt": date(at) }, "$max": { "lastSeen": date(at) } };
+        let (filter, update) = sessions::touch(key, at);
         self.update_user(filter, update).await.map(drop)
     }
 
@@ -119,11 +121,11 @@ impl AccountStore for MongoStore {
     }
 
     async fn end_session(&self, key: &SessionKey, at: Timestamp) -> Result<bool, StoreError> {
-        let update = doc! {
-            "$pull": { "sessions": { "id": session_key(key.session) } },
-            "$max": { "lastSeen": date(at) },
-        };
-        self.change_access(key.user, sessions::owner_of(key), update).await
+        let is_ended = self.update_user(sessions::owner_of(key), sessions::end(key, at)).await?.matched_count > 0;
+        if is_ended {
+            self.listeners.tell(&Change::Access(key.user));
+        }
+        Ok(is_ended)
     }
 
     async fn end_other_sessions(&self, key: &SessionKey) -> Result<(), StoreError> {

@@ -123,7 +123,7 @@ impl MongoStore {
         let turn = self.turns.take(message.chat).await;
         let mut last = head;
         for _ in 0..MAX_ATTEMPTS {
-            let next = following(message, last);
+            let next = message.after(last);
             if self.insert(&next, message.client_id.as_ref()).await? {
                 drop(turn);
                 let summarised = self.bring_forward(&next).await;
@@ -222,17 +222,6 @@ impl MongoStore {
 /// How far a chat is known to have got by a message, which its sender has read.
 fn progress_by(message: &Message) -> ChatProgress {
     ChatProgress::of_reader(message.chat, message.sender, message.seq, message.seq)
-}
-
-/// The message after the last one.
-fn following(message: &NewMessage, last: Option<ChatHead>) -> Message {
-    Message {
-        chat: message.chat,
-        seq: last.map_or(1, |last| last.last_seq + 1),
-        sender: message.sender,
-        content: message.text.as_str().to_owned(),
-        sent_at: last.map_or(message.sent_at, |last| message.sent_at.max(last.last_sent_at)),
-    }
 }
 
 /// What one side of a person's messages holds behind a cursor. The first condition bounds the walk along the index.

@@ -10,7 +10,7 @@ use super::MongoStore;
 use super::documents::{FriendDocument, SessionDocument, USERS, time, user_id, user_key};
 use super::reads::page;
 use super::sessions;
-use crate::domain::{Session, SessionKey, Timestamp, UserId, Username, UsernamePrefix};
+use crate::domain::{SessionKey, Timestamp, UserId, Username, UsernamePrefix};
 use crate::store::{Authenticated, Friend, Person, StoreError};
 
 /// A person on somebody's list; friends and blocks are those that are the caller.
@@ -29,12 +29,11 @@ struct PersonDocument {
     blocks: Vec<Uuid>,
 }
 
-/// What of a session tells when it was used and whether it has ended.
+/// When a session was used.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct UseDocument {
     last_used_at: DateTime,
-    expires_at: DateTime,
 }
 
 /// The caller with one of their lists.
@@ -120,7 +119,6 @@ impl MongoStore {
             "username": 1,
             "lastSeen": 1,
             "sessions.lastUsedAt": 1,
-            "sessions.expiresAt": 1,
             "friends": { "$elemMatch": { "id": user_key(caller) } },
             "blocks": { "$elemMatch": { "$eq": user_key(caller) } },
         });
@@ -143,15 +141,8 @@ impl PersonDocument {
             id: user_id(self.id),
             username: Username::from_stored(self.username),
             has_added_caller: !self.friends.is_empty() && self.blocks.is_empty(),
-            last_active: self.sessions.iter().filter(|session| session.is_live(at)).map(|session| time(session.last_used_at)).max(),
+            last_active: self.sessions.iter().map(|session| time(session.last_used_at)).filter(|used_at| used_at.is_credible(at)).max(),
             last_seen: self.last_seen.map(time),
         }
-    }
-}
-
-impl UseDocument {
-    /// As [`Session::is_live`].
-    fn is_live(&self, at: Timestamp) -> bool {
-        at < time(self.expires_at) && at < time(self.last_used_at).plus_millis(Session::IDLE_MILLIS)
     }
 }

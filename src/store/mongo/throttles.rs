@@ -43,6 +43,10 @@ impl ThrottleStore for MongoStore {
             }
             let found: Option<CounterDocument> =
                 self.find_latest(THROTTLES, doc! { "_id": counter_key(key) }, doc! { "hits": 1, "trustedUntil": 1 }).await?;
+            if found.as_ref().is_some_and(|counter| counter.has_hit_ahead(at)) {
+                self.restamp_hits(key, at).await?;
+                continue;
+            }
             // Otherwise the collision was with the first hit of all, or a hit was given back meanwhile.
             if let Some((counter, wait)) = found.and_then(|counter| counter.wait_millis(quota, at).map(|wait| (counter, wait))) {
                 return Ok(Taking { outcome: Err(wait), is_trusted: counter.is_trusted(at) });
@@ -69,6 +73,18 @@ impl MongoStore {
     fn trust(&self, until: Timestamp) -> Document {
         let until = date(self.connection.clock.correct(until));
         doc! { "trustedUntil": until, "expiresAt": until }
+    }
+
+    /// Has the hits that lie too far ahead count as of now, so that they keep nobody waiting for longer than their window.
+    async fn restamp_hits(&self, key: &ThrottleKey, at: Timestamp) -> Result<(), StoreError> {
+        let (filter, update) = (doc! { "_id": counter_key(key) }, doc! { "$set": { "hits.$[ahead].at": date(at) } });
+        let ahead = doc! { "ahead.at": { "$gt": date(Timestamp::latest_credible(at)) } };
+        self.connection
+            .write(|database| async move {
+                database.collection::<Document>(THROTTLES).update_one(filter, update).array_filters([ahead]).await
+            })
+            .await
+            .map(drop)
     }
 
     /// Changes a counter. Trust outlives the hits, and with them perhaps the counter, so with `creates` it is made anew.
@@ -114,6 +130,10 @@ impl MongoStore {
 impl CounterDocument {
     fn is_trusted(&self, at: Timestamp) -> bool {
         self.trusted_until.is_some_and(|until| at < time(until))
+    }
+
+    fn has_hit_ahead(&self, at: Timestamp) -> bool {
+        self.hits.iter().any(|hit| !time(hit.at).is_credible(at))
     }
 
     /// How long until a hit would be counted; `None` when it would be at once.

@@ -111,14 +111,7 @@ fn append(connection: &Connection, message: &NewMessage) -> rusqlite::Result<(Ap
         let repeated = if stored.content == message.text.as_str() { Append::Replayed(stored) } else { Append::Mismatch };
         return Ok((repeated, None));
     }
-    let head = select_head(connection, message.chat)?;
-    let stored = Message {
-        chat: message.chat,
-        seq: head.map_or(1, |head| head.last_seq + 1),
-        sender: message.sender,
-        content: message.text.as_str().to_owned(),
-        sent_at: head.map_or(message.sent_at, |head| message.sent_at.max(head.last_sent_at)),
-    };
+    let stored = message.after(select_head(connection, message.chat)?);
     insert(connection, &stored, message.client_id.as_ref())?;
     let progress = ChatProgress::of_reader(stored.chat, stored.sender, stored.seq, stored.seq);
     Ok((Append::Stored(stored), Some(Change::Chat(progress))))

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::rows;
-use crate::domain::{Session, Timestamp, UserId, UsernamePrefix};
+use crate::domain::{Timestamp, UserId, UsernamePrefix};
 use crate::store::{Friend, Peer, Person};
 
 const SELECT_PEER: &str = "
@@ -18,7 +18,7 @@ const SELECT_PERSON: &str = "
     SELECT id, username,
            EXISTS (SELECT 1 FROM friends WHERE user = ?1 AND friend = ?2),
            EXISTS (SELECT 1 FROM blocks WHERE user = ?1 AND blocked = ?2),
-           (SELECT max(last_used_at) FROM sessions WHERE user = ?1 AND expires_at > ?3 AND last_used_at > ?4),
+           (SELECT max(last_used_at) FROM sessions WHERE user = ?1 AND last_used_at <= ?3),
            last_seen
     FROM users WHERE id = ?1 AND held_until IS NULL";
 const SELECT_FRIENDS: &str = "SELECT friend, added_at FROM friends WHERE user = ?1 ORDER BY number";
@@ -104,10 +104,10 @@ struct Seen {
 
 /// `None` where there is no account, or none that decodes: a list goes on without it.
 fn select_seen(connection: &Connection, id: UserId, caller: UserId, at: Timestamp) -> rusqlite::Result<Option<Seen>> {
-    let idle_since = at.plus_millis(-Session::IDLE_MILLIS);
+    let latest_use = Timestamp::latest_credible(at);
     let seen = connection
         .prepare_cached(SELECT_PERSON)?
-        .query_row(params![id.to_bytes(), caller.to_bytes(), at.as_millis(), idle_since.as_millis()], |row| {
+        .query_row(params![id.to_bytes(), caller.to_bytes(), latest_use.as_millis()], |row| {
             let person = Person {
                 id: rows::user_id(row, 0)?,
                 username: rows::username(row, 1)?,

@@ -19,8 +19,13 @@ const SELECT_SESSION: &str = "
     SELECT hash, created_at, last_used_at, expires_at, user_agent FROM sessions WHERE user = ?1 AND hash = ?2";
 const SELECT_SESSIONS: &str = "
     SELECT hash, created_at, last_used_at, expires_at, user_agent FROM sessions WHERE user = ?1 ORDER BY last_used_at DESC";
-const TOUCH_SESSION: &str = "UPDATE sessions SET last_used_at = ?3 WHERE user = ?1 AND hash = ?2 AND last_used_at <= ?4";
-const NOTE_SEEN: &str = "UPDATE users SET last_seen = ?2 WHERE id = ?1 AND ifnull(last_seen, 0) < ?2";
+const TOUCH_SESSION: &str = "
+    UPDATE sessions SET last_used_at = ?3, expires_at = min(expires_at, ?6)
+    WHERE user = ?1 AND hash = ?2 AND (last_used_at <= ?4 OR last_used_at > ?5)";
+const RESTAMP_SESSIONS: &str = "
+    UPDATE sessions SET last_used_at = ?3, created_at = min(created_at, ?3), expires_at = min(expires_at, ?4)
+    WHERE user = ?1 AND last_used_at > ?2";
+const NOTE_SEEN: &str = "UPDATE users SET last_seen = ?2 WHERE id = ?1 AND (ifnull(last_seen, 0) < ?2 OR last_seen > ?3)";
 const DELETE_SESSION: &str = "DELETE FROM sessions WHERE user = ?1 AND hash = ?2";
 const DELETE_OTHERS: &str = "DELETE FROM sessions WHERE user = ?1 AND hash <> ?2";
 const DELETE_ALL: &str = "DELETE FROM sessions WHERE user = ?1";
@@ -48,9 +53,21 @@ pub(super) fn start(
     if connection.prepare_cached(RENEW_LOGIN)?.execute(login)? == 0 {
         return Ok(None);
     }
+    restamp(connection, user, session.created_at)?;
     connection.prepare_cached(DELETE_OLDEST)?.execute(params![user.to_bytes(), rows::to_sql_limit(Session::MAX_PER_USER - 1)])?;
     insert(connection, user, session)?;
     users::select_user(connection, user)
+}
+
+/// Has the uses that lie too far ahead count as earlier than all others.
+fn restamp(connection: &Connection, user: UserId, now: Timestamp) -> rusqlite::Result<()> {
+    let stored = select_all(connection, user)?.into_iter().map(|session| session.last_used_at);
+    if let Some(earliest) = Session::use_before_all(stored, now) {
+        let (latest, end) = (Timestamp::latest_credible(now), now.plus_millis(Session::LIFETIME_MILLIS));
+        let times = params![user.to_bytes(), latest.as_millis(), earliest.as_millis(), end.as_millis()];
+        connection.prepare_cached(RESTAMP_SESSIONS)?.execute(times)?;
+    }
+    Ok(())
 }
 
 pub(super) fn insert(connection: &Connection, user: UserId, session: &Session) -> rusqlite::Result<()> {
@@ -68,7 +85,9 @@ pub(super) fn insert(connection: &Connection, user: UserId, session: &Session) -
 /// Notes that a session was used, unless the last note is young.
 pub(super) fn touch(connection: &Connection, key: &SessionKey, at: Timestamp) -> rusqlite::Result<()> {
     let due = at.plus_millis(-Session::TOUCH_AFTER_MILLIS);
-    let touch = params![key.user.to_bytes(), key.session.to_bytes(), at.as_millis(), due.as_millis()];
+    let (latest, end) = (Timestamp::latest_credible(at), at.plus_millis(Session::LIFETIME_MILLIS));
+    let (user, session) = (key.user.to_bytes(), key.session.to_bytes());
+    let touch = params![user, session, at.as_millis(), due.as_millis(), latest.as_millis(), end.as_millis()];
     if connection.prepare_cached(TOUCH_SESSION)?.execute(touch)? > 0 {
         note_seen(connection, key.user, at)?;
     }
@@ -94,9 +113,9 @@ pub(super) fn end_all(connection: &Connection, user: UserId) -> rusqlite::Result
     Ok(())
 }
 
-/// The latest note of somebody counts, whichever session it comes from.
+/// The latest note of somebody counts, whichever session it comes from, unless it lies too far ahead.
 fn note_seen(connection: &Connection, user: UserId, at: Timestamp) -> rusqlite::Result<()> {
-    connection.prepare_cached(NOTE_SEEN)?.execute(params![user.to_bytes(), at.as_millis()])?;
+    connection.prepare_cached(NOTE_SEEN)?.execute(params![user.to_bytes(), at.as_millis(), Timestamp::latest_credible(at).as_millis()])?;
     Ok(())
 }
 
@@ -111,7 +130,7 @@ mod tests {
         for query in [SELECT_SESSION, TOUCH_SESSION, DELETE_SESSION] {
             assert_plan(query, &[one]);
         }
-        for query in [DELETE_OTHERS, DELETE_ALL] {
+        for query in [DELETE_OTHERS, DELETE_ALL, RESTAMP_SESSIONS] {
             assert_plan(query, &[of_user]);
         }
         let sort = "USE TEMP B-TREE FOR ORDER BY";

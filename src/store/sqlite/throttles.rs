@@ -12,6 +12,8 @@ const KEEP_EXPIRED_MILLIS: i64 = 60 * Timestamp::MINUTE_MILLIS;
 
 /// The event that has to be out of the window before another one is counted.
 const SELECT_HINDERING: &str = "SELECT at FROM throttle_events WHERE key = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2";
+/// An event that lies too far ahead counts as of now, so that it keeps nobody waiting for longer than its window.
+const RESTAMP_EVENTS: &str = "UPDATE throttle_events SET at = ?3, expires_at = ?4 WHERE key = ?1 AND at > ?2";
 const INSERT_EVENT: &str = "INSERT INTO throttle_events (key, at, expires_at) VALUES (?1, ?2, ?3)";
 const DELETE_EVENT: &str = "DELETE FROM throttle_events WHERE id = ?1 AND key = ?2";
 const DELETE_EVENTS: &str = "DELETE FROM throttle_events WHERE key = ?1";
@@ -65,6 +67,9 @@ impl ThrottleStore for SqliteStore {
 
 /// How long an event has to wait for its place; `None` when there is one.
 fn find_wait(connection: &Connection, key: ThrottleKey, quota: Quota, at: Timestamp) -> rusqlite::Result<Option<i64>> {
+    let (latest, window_end) = (Timestamp::latest_credible(at), at.plus_millis(quota.window_millis));
+    let restamped = params![key.0, latest.as_millis(), at.as_millis(), window_end.as_millis()];
+    connection.prepare_cached(RESTAMP_EVENTS)?.execute(restamped)?;
     let others = i64::from(quota.count) - 1;
     let hindering =
         connection.prepare_cached(SELECT_HINDERING)?.query_row(params![key.0, others], |row| row.get::<_, i64>(0)).optional()?;
@@ -139,6 +144,7 @@ mod tests {
     #[test]
     fn every_query_walks_an_index() {
         schema::assert_plan(SELECT_HINDERING, &["SEARCH throttle_events USING COVERING INDEX throttle_events_in_order (key=?)"]);
+        schema::assert_plan(RESTAMP_EVENTS, &["SEARCH throttle_events USING INDEX throttle_events_in_order (key=? AND at>?)"]);
         schema::assert_plan(DELETE_EVENT, &["SEARCH throttle_events USING INTEGER PRIMARY KEY (rowid=?)"]);
         schema::assert_plan(SELECT_TRUST, &["SEARCH throttle_trust USING PRIMARY KEY (key=?)"]);
         let expired = "SEARCH throttle_events USING COVERING INDEX throttle_events_expired (expires_at<?)";
