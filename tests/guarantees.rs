@@ -28,7 +28,7 @@ const NUMBERS: [(&str, RangeInclusive<u32>); 18] = [
     ("S", 1..=4),
 ];
 /// How a reason begins that stands in a test's place, or beside one.
-const REASONS: [&str; 2] = ["not shown: ", "not kept: "];
+const REASONS: [&str; 3] = ["not shown: ", "not kept: ", "by command: "];
 
 /// A row of a table.
 struct Row {

@@ -78,13 +78,15 @@ mod tests {
 
     #[actix_web::test]
     async fn more_than_fits_is_refused_and_the_probe_is_not() {
-        let app = App::new().app_data(web::Data::new(Capacity::new(1))).wrap(from_fn(limit));
+        let app = App::new().app_data(web::Data::new(Capacity::default())).wrap(from_fn(limit));
         let app = app.route("/hanging", web::get().to(hanging)).default_service(web::to(HttpResponse::Ok));
         let app = init_service(app).await;
         let status_of = async |path: &str| call_service(&app, TestRequest::get().uri(path).to_request()).await.status();
         assert_eq!(status_of("/other").await, StatusCode::OK);
-        let mut hanging = std::pin::pin!(status_of("/hanging"));
-        assert!(futures_util::poll!(&mut hanging).is_pending());
+        let mut hanging: Vec<_> = (0..512).map(|_| Box::pin(status_of("/hanging"))).collect();
+        for request in &mut hanging {
+            assert!(futures_util::poll!(request).is_pending());
+        }
         assert_eq!(status_of("/other").await, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(status_of("/").await, StatusCode::OK);
     }

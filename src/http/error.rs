@@ -217,6 +217,14 @@ mod tests {
     }
 
     #[test]
+    fn refusals_of_many_at_once_do_not_all_come_back_together() {
+        for &code in ErrorCode::ALL.iter().filter(|code| code.status() == StatusCode::SERVICE_UNAVAILABLE) {
+            let waits: std::collections::HashSet<_> = (0..200).map(|_| ApiError::from(code).retry_after_seconds()).collect();
+            assert_eq!(waits.len() > 1, code != ErrorCode::MailUnavailable, "{code:?}");
+        }
+    }
+
+    #[test]
     fn a_wait_is_told_in_whole_seconds_that_are_enough() {
         for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (86_400_000, 86_400)] {
             assert_eq!(ApiError::rate_limited("login", millis).retry_after_seconds(), Some(seconds));

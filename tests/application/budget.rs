@@ -12,7 +12,7 @@ use crate::client::{PASSWORD, Person, text};
 use crate::support::accounts::new_account;
 use crate::{Context, tests};
 
-tests!(Context: every_request_keeps_to_its_budget, a_poll_looks_once_and_once_more_for_news, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, what_the_program_knows_by_itself_costs_nothing, an_open_request_that_is_refused_costs_nothing);
+tests!(Context: every_request_keeps_to_its_budget, a_poll_looks_once_and_once_more_for_news, accounts_keep_to_their_budgets, lists_cost_the_same_however_long, what_the_program_knows_by_itself_costs_nothing, an_open_request_that_is_refused_costs_nothing, plain_traffic_is_counted_without_the_store);
 
 async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
     let context = context.fresh_without_mail().await;
@@ -42,6 +42,15 @@ async fn every_request_keeps_to_its_budget(context: Arc<Context>) {
     let again = Person { token: text(&login["token"]), ..ann };
     context.costs("log-out", 2, again.log_out()).await.ok();
     context.costs("a token of an ended session", 2, again.get("/api/users/profile")).await.fails(401, "unauthorized");
+    context.clear().await;
+}
+
+async fn plain_traffic_is_counted_without_the_store(context: Arc<Context>) {
+    let context = context.fresh_without_mail().await;
+    let ann = Person::register(&context.client).await.at(&context.limited_instance());
+    let answer = context.costs("profile", 2, ann.get("/api/users/profile")).await;
+    assert_ne!(answer.header("ratelimit"), "", "it was counted");
+    answer.ok();
     context.clear().await;
 }
 

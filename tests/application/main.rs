@@ -121,7 +121,7 @@ impl Context {
     /// Serves the application on an observed store, without mail.
     fn without_mail(observed: Observed) -> Self {
         let clock = Clock::default();
-        let client = serve(&observed.store, &clock, Mailer::unavailable(), RegistrationPolicy::Open);
+        let client = serve(&observed.store, &clock, Mailer::unavailable(), RegistrationPolicy::Open, LimitSettings::off());
         Self::new(observed, clock, client, None)
     }
 
@@ -133,7 +133,7 @@ impl Context {
         let transport = Transport::open(&TransportSetting::Smtp(setting), url).expect("a transport");
         let letters = Letters::new(url, "Chat <chat@example.com>".parse().expect("a mailbox"));
         let (mailer, worker) = mail::start(transport, letters, Arc::clone(&observed.store), clock.clone());
-        let client = serve(&observed.store, &clock, mailer, registration);
+        let client = serve(&observed.store, &clock, mailer, registration, LimitSettings::off());
         Self::new(observed, clock, client, Some(Mail { server, _worker: worker }))
     }
 
@@ -166,7 +166,12 @@ impl Context {
     fn another_instance(&self, ahead_millis: i64) -> Client {
         let clock = Clock::default();
         clock.advance_millis(ahead_millis);
-        serve(&self.store, &clock, Mailer::unavailable(), RegistrationPolicy::Open)
+        serve(&self.store, &clock, Mailer::unavailable(), RegistrationPolicy::Open, LimitSettings::off())
+    }
+
+    /// A client of another instance on the same data, which counts what happens.
+    fn limited_instance(&self) -> Client {
+        serve(&self.store, &self.clock, Mailer::unavailable(), RegistrationPolicy::Open, LimitSettings::default())
     }
 
     /// The mails to an address with this in their subject, in the order of their arrival, once there are as many.
@@ -222,7 +227,7 @@ impl Context {
 }
 
 /// Serves the application on a thread of its own, as `main` does, to the end of the process.
-fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: RegistrationPolicy) -> Client {
+fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: RegistrationPolicy, limits: LimitSettings) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let client = Client::new(&format!("http://{}", listener.local_addr().expect("an address")));
     let waiting_room = WaitingRoom::new(LimitSettings::off().polls);
@@ -232,7 +237,7 @@ fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: Re
         clock: clock.clone(),
         tokens: Tokens::new(&JWT_SECRET.into()),
         passwords: PasswordHasher::new(PasswordCost::LOWEST, 8, usize::MAX).expect("a hasher"),
-        rate_limits: RateLimits::new(LimitSettings::off(), ClientAddress::default(), Arc::clone(store)),
+        rate_limits: RateLimits::new(limits, ClientAddress::default(), Arc::clone(store)),
         mailer,
         waiting_room,
         metrics: None,

@@ -10,7 +10,10 @@ use tokio::net::TcpStream;
 use crate::client::{Client, Person};
 use crate::{Context, eventually, tests};
 
-tests!(Context: clients_that_vanish_leave_nothing_half_done);
+tests!(Context:
+    clients_that_vanish_leave_nothing_half_done,
+    thousands_of_connections_that_ask_nothing_keep_nobody_out,
+);
 
 const VANISHING: usize = 200;
 
@@ -57,4 +60,28 @@ async fn seqs(ann: &Person, bob: &Person) -> Vec<u64> {
         }
         seqs.extend(page.iter().map(|message| message["seq"].as_u64().expect("a number")));
     }
+}
+
+/// Half of them send nothing, half of them half a head. Each takes a file of this process and one of the server, of which a
+/// laptop allows few; `IDLE_CONNECTIONS` asks for more.
+async fn thousands_of_connections_that_ask_nothing_keep_nobody_out(context: Arc<Context>) {
+    let count: usize = std::env::var("IDLE_CONNECTIONS").map_or(2_000, |count| count.parse().expect("a number"));
+    let site = context.site();
+    let server = site.start_ready().await;
+    let client = Client::new(server.url());
+    let (ann, bob) = (Person::register(&client).await, Person::register(&client).await);
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let mut connections = Vec::new();
+    for number in 0..count {
+        let mut connection = TcpStream::connect(&address).await.expect("a connection");
+        if number % 2 == 0 {
+            connection.write_all(b"GET /api/users/profile HTTP/1.1\r\nHost: a").await.expect("sent");
+        }
+        connections.push(connection);
+    }
+    ann.send(&bob, "hello").await.ok();
+    assert_eq!(bob.at(&Client::new(server.url())).messages("").await.len(), 1, "on a connection of its own");
+    drop(connections);
+    drop(server);
+    site.clear().await;
 }
