@@ -11,7 +11,7 @@ use crate::domain::{ChatId, ClientId, MessageId, MessageText, Timestamp, UserId}
 use crate::http::{ApiError, ErrorCode, Fields, Json, RequestBody, optional, reference};
 use crate::identity::{Actor, Audit, Bearer};
 use crate::rate_limits::ClientLimits;
-use crate::store::{Append, Message, MessagesFrom, NewMessage, Peer, Store, StoreError};
+use crate::store::{Append, Message, NewMessage, Store, StoreError};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IDEMPOTENCY_REPLAYED: &str = "Idempotency-Replayed";
@@ -89,7 +89,7 @@ pub(super) async fn send_message(
     };
     let (found, head) = futures_util::try_join!(store.find_peer(bearer.session_key(), recipient), store.find_chat_head(chat))?;
     let peer = bearer.admit(found)?.ok_or(ErrorCode::UserNotFound)?;
-    if !accepts_caller(&peer) {
+    if !peer.accepts_caller() {
         audit.note_about("message_refused", &Actor::User(bearer.user()), &recipient);
         return Err(ErrorCode::NotAccepted.into());
     }
@@ -118,11 +118,6 @@ fn may_have_begun_chat(appended: &Result<Append, StoreError>) -> bool {
 
 fn sent(message: &Message) -> SentBody {
     SentBody { message: "Message sent successfully", id: message.id(), chat_id: message.chat, seq: message.seq, timestamp: message.sent_at }
-}
-
-/// Why somebody does not take the caller's messages is theirs to know: a block and "friends only" answer alike.
-fn accepts_caller(peer: &Peer) -> bool {
-    !peer.has_blocked_caller && (peer.messages_from == MessagesFrom::Everyone || peer.has_added_caller)
 }
 
 fn check(body: SendBody, header_key: Option<ClientId>) -> Result<Send, ApiError> {

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::Message;
 use crate::domain::{ChatId, UserId};
 
 /// How far a chat is known to have got. Numbers of a chat only grow, so each is a lower bound, and 0 where nothing is known.
@@ -23,6 +24,11 @@ impl ChatProgress {
     #[must_use]
     pub fn is_further_than(&self, other: &Self) -> bool {
         self.last_seq > other.last_seq || self.read_seqs.iter().zip(&other.read_seqs).any(|(own, other)| own > other)
+    }
+
+    /// What is known by a message, which its sender has read.
+    pub(super) fn of_message(message: &Message) -> Self {
+        Self::of_reader(message.chat, message.sender, message.seq, message.seq)
     }
 
     /// What is known once a member of a chat has read up to a message: nothing of how far the other has.

@@ -43,6 +43,11 @@ impl NewMessage {
             sent_at: earliest.map_or(self.sent_at, |earliest| earliest.max(self.sent_at)),
         }
     }
+
+    /// What becomes of it when its client id was used before, for `first`.
+    pub(super) fn repeating(&self, first: Message) -> Append {
+        if first.content == self.text.as_str() { Append::Replayed(first) } else { Append::Mismatch }
+    }
 }
 
 /// A message as stored.

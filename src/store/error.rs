@@ -1,6 +1,6 @@
 //! How a store fails, told by what the caller may assume.
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A failure of the store itself. What a rule of the contract refuses is not an error but a variant of the result.
 #[derive(Debug, thiserror::Error)]

@@ -35,6 +35,7 @@ pub use chats::{Append, ChatHead, ChatStore, Conversation, ConversationCursor, M
 pub use error::StoreError;
 pub use mail::{DueMail, MAX_MAIL_PER_ACCOUNT, MailId, MailStore, NewMail, NewMailToken};
 pub use throttles::{Quota, Taking, ThrottleKey, ThrottleStore, Ticket};
+use users::Lists;
 pub use users::{
     AccountData, AddressMail, BlockAddition, Friend, FriendAddition, MAX_BLOCKS, MAX_FRIENDS, MessagesFrom, Peer, Person, ProfileChange,
     ProfileUpdate, User, UserStore,

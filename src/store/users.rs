@@ -62,15 +62,44 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
+/// What the lists of another person hold of the caller, and the rules that follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lists {
+    /// Whether the caller is among their friends.
+    pub(super) is_friend: bool,
+    /// Whether they have blocked the caller.
+    pub(super) is_blocked: bool,
+}
+
+impl Lists {
+    /// Whether the caller counts as somebody they have added: then the caller may know when they are there. A block goes before.
+    pub(super) fn has_added_caller(self) -> bool {
+        self.is_friend && !self.is_blocked
+    }
+}
+
 /// Another person, as far as it decides what the caller may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Whose messages they take.
     pub messages_from: MessagesFrom,
-    /// Whether they have added the caller as a friend.
+    /// Whether they have added the caller as a friend, and have not blocked them.
     pub has_added_caller: bool,
     /// Whether they have blocked the caller.
     pub has_blocked_caller: bool,
+}
+
+impl Peer {
+    /// Somebody with these lists.
+    pub(super) fn new(messages_from: MessagesFrom, lists: Lists) -> Self {
+        Self { messages_from, has_added_caller: lists.has_added_caller(), has_blocked_caller: lists.is_blocked }
+    }
+
+    /// Whether they take messages of the caller. Which of the reasons it is when they do not is theirs to know.
+    #[must_use]
+    pub fn accepts_caller(&self) -> bool {
+        !self.has_blocked_caller && (self.messages_from == MessagesFrom::Everyone || self.has_added_caller)
+    }
 }
 
 /// Another person, as somebody sees them who has them on a list.
@@ -163,6 +192,19 @@ pub enum FriendAddition {
     LimitReached,
     /// The person has blocked them; nothing was changed.
     Blocked,
+    /// The person's account is gone.
+    NoAccount,
+}
+
+impl FriendAddition {
+    /// What refuses an addition to such lists; `None` when nothing does.
+    pub(super) fn refusal(is_friend: bool, is_blocked: bool, friends: usize) -> Option<Self> {
+        match (is_friend, is_blocked) {
+            (true, _) => Some(Self::AlreadyFriend),
+            (false, true) => Some(Self::Blocked),
+            (false, false) => (friends >= MAX_FRIENDS).then_some(Self::LimitReached),
+        }
+    }
 }
 
 /// What became of a block.
@@ -173,6 +215,15 @@ pub enum BlockAddition {
     Blocked,
     /// The person has blocked [`MAX_BLOCKS`] others; nothing was changed.
     LimitReached,
+    /// The person's account is gone.
+    NoAccount,
+}
+
+impl BlockAddition {
+    /// What makes a further block on such a list needless or impossible; `None` when nothing does.
+    pub(super) fn without_change(is_blocked: bool, blocks: usize) -> Option<Self> {
+        if is_blocked { Some(Self::Blocked) } else { (blocks >= MAX_BLOCKS).then_some(Self::LimitReached) }
+    }
 }
 
 /// Profiles, friends and blocks.

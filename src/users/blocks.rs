@@ -70,6 +70,8 @@ pub(super) async fn block_user(
             Ok(Message::new("User blocked successfully"))
         }
         BlockAddition::LimitReached => Err(ErrorCode::BlockLimit.into()),
+        // It was deleted after the session was looked at.
+        BlockAddition::NoAccount => Err(ErrorCode::Unauthorized.into()),
     }
 }
 

@@ -90,6 +90,8 @@ pub(super) async fn add_friend(
         FriendAddition::Added | FriendAddition::AlreadyFriend => Ok(Message::new("Friend added successfully")),
         FriendAddition::Blocked => Err(ErrorCode::Blocked.into()),
         FriendAddition::LimitReached => Err(ErrorCode::FriendLimit.into()),
+        // It was deleted after the session was looked at.
+        FriendAddition::NoAccount => Err(ErrorCode::Unauthorized.into()),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chat_functions::domain::{MailPurpose, PasswordHash, Timestamp, UsernamePrefix};
-use chat_functions::store::{AddressMail, Creation, HOLD_DELETED_NAME_MILLIS, MessagesFrom, ProfileChange, ProfileUpdate, Window};
+use chat_functions::store::{
+    AddressMail, BlockAddition, Creation, FriendAddition, HOLD_DELETED_NAME_MILLIS, MessagesFrom, ProfileChange, ProfileUpdate, Window,
+};
 
 use crate::people::{
     NOW, Pair, Person, account_named, hash, is_good, new_account, new_registration, new_session, other_hash, put_token, send,
@@ -11,6 +13,7 @@ use crate::people::{
 use crate::{Context, tests};
 
 tests!(Context:
+    whose_account_is_gone_has_no_full_list,
     an_account_is_deleted_only_with_the_hash_that_was_checked,
     a_deleted_account_is_nobody,
     a_deleted_account_cannot_be_used_again,
@@ -124,4 +127,11 @@ async fn messages_of_a_deleted_account_stay(context: Arc<Context>) {
     assert_eq!(store.list_chat_messages(pair.chat, Window::Newest, 10).await.expect("a page"), std::slice::from_ref(&sent));
     assert_eq!(store.list_messages(pair.bob.id(), None, 10).await.expect("a page"), [sent]);
     assert_eq!(store.list_chat_ids(pair.bob.id(), 10).await.expect("a list"), [pair.chat]);
+}
+
+async fn whose_account_is_gone_has_no_full_list(context: Arc<Context>) {
+    let (store, ann, bob) = (&*context.store, Person::create(&*context.store).await, Person::create(&*context.store).await);
+    assert!(store.delete_account(ann.id(), &hash(), NOW).await.expect("an answer"));
+    assert_eq!(store.add_friend(ann.id(), bob.id(), NOW).await.expect("an answer"), FriendAddition::NoAccount);
+    assert_eq!(store.block(ann.id(), bob.id(), NOW).await.expect("an answer"), BlockAddition::NoAccount);
 }

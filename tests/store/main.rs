@@ -18,6 +18,7 @@ mod deletion;
 mod friends;
 mod mail;
 mod mongodb_clock;
+mod mongodb_elections;
 mod mongodb_examined;
 mod mongodb_only;
 mod mongodb_plans;
@@ -36,6 +37,7 @@ mod sqlite_only;
 mod support;
 mod throttles;
 mod users;
+mod wire_proxy;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -145,6 +147,7 @@ fn main() -> ExitCode {
         sqlite_only::TESTS,
         mongodb_only::TESTS,
         mongodb_plans::TESTS,
+        mongodb_elections::TESTS,
         mongodb_examined::TESTS,
         mongodb_summaries::TESTS,
         mongodb_clock::TESTS,

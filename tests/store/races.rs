@@ -25,6 +25,7 @@ tests!(Context:
     of_50_friends_at_the_cap_one_is_added,
     of_50_blocks_at_the_cap_one_is_added,
     nobody_is_blocked_and_a_friend_at_once,
+    what_comes_and_goes_at_once_is_not_refused_for_another_reason,
     of_100_events_at_once_no_more_than_the_quota_are_counted,
     of_30_takers_each_gets_another_mail,
     one_friend_added_50_times_is_one_friend,
@@ -187,6 +188,42 @@ async fn nobody_is_blocked_and_a_friend_at_once(context: Arc<Context>) {
         assert!(pair.ann.profile(&*context.store).await.friends.is_empty(), "{added:?}");
         assert_eq!(pair.ann.data(&*context.store).await.blocks, [bob]);
     }
+}
+
+/// Additions and removals of one friend, of one block, and of one user name: none is refused for a full list or an address.
+async fn what_comes_and_goes_at_once_is_not_refused_for_another_reason(context: Arc<Context>) {
+    let pair = Pair::create(&*context.store).await;
+    let (ann, bob) = (pair.ann.id(), pair.bob.id());
+    let added = at_once(&context, 60, |store, index| async move {
+        if index % 4 < 2 {
+            return Some(patiently(|| store.add_friend(ann, bob, NOW)).await);
+        }
+        patiently(|| store.remove_friend(ann, bob)).await;
+        None
+    })
+    .await;
+    assert!(added.iter().flatten().all(|added| [FriendAddition::Added, FriendAddition::AlreadyFriend].contains(added)), "{added:?}");
+    let blocked = at_once(&context, 60, |store, index| async move {
+        if index % 4 < 2 {
+            return Some(patiently(|| store.block(ann, bob, NOW)).await);
+        }
+        patiently(|| store.unblock(ann, bob)).await;
+        None
+    })
+    .await;
+    assert!(blocked.iter().flatten().all(|blocked| *blocked == BlockAddition::Blocked), "{blocked:?}");
+    let names = [new_account().user.username, new_account().user.username];
+    let renamed = at_once(&context, 40, |store, index| {
+        let change = ProfileChange {
+            username: Some(names[index / 2 % 2].clone()),
+            email: (index % 4 < 2).then(|| new_account().user.email),
+            ..ProfileChange::default()
+        };
+        let user = if index % 4 < 2 { ann } else { bob };
+        async move { patiently(|| store.update_profile(user, &change, NOW, AddressMail::None)).await }
+    })
+    .await;
+    assert_eq!(count(&renamed, &ProfileUpdate::EmailTaken), 0, "{renamed:?}");
 }
 
 async fn of_100_events_at_once_no_more_than_the_quota_are_counted(context: Arc<Context>) {

@@ -17,6 +17,7 @@ tests!(Context:
     a_message_that_does_not_decode_is_an_error_in_its_own_chat in SQLITE,
     a_conversation_that_does_not_decode_is_left_out in SQLITE,
     somebody_whose_row_does_not_decode_takes_no_conversation_away in SQLITE,
+    whoever_has_both_added_and_blocked_the_caller_shows_them_nothing in SQLITE,
 );
 
 /// A store and a second way to its file.
@@ -112,4 +113,15 @@ async fn somebody_whose_row_does_not_decode_takes_no_conversation_away(_: Arc<Co
     assert_eq!(listed.iter().map(|seen| (&seen.last_message, &seen.peer)).collect::<Vec<_>>(), [(&hello, &None)]);
     let friends = store.list_friends(&pair.ann.key(), NOW).await.expect("an answer").expect("a session").record;
     assert_eq!(friends.iter().map(|friend| friend.person.id).collect::<Vec<_>>(), [carl.id()]);
+}
+
+async fn whoever_has_both_added_and_blocked_the_caller_shows_them_nothing(_: Arc<Context>) {
+    let spoiled = Spoiled::open();
+    let (store, pair) = (&*spoiled.store, Pair::create(&*spoiled.store).await);
+    pair.ann.block(store, &pair.bob).await;
+    pair.bob.block(store, &pair.ann).await;
+    let add = "INSERT INTO friends (user, friend, added_at) VALUES (?1, ?2, 0)";
+    spoiled.rows.execute(add, (pair.bob.id().to_bytes(), pair.ann.id().to_bytes())).expect("added");
+    let listed = store.list_blocks(&pair.ann.key(), NOW).await.expect("an answer").expect("a session").record;
+    assert_eq!(listed.iter().map(|person| person.has_added_caller).collect::<Vec<_>>(), [false]);
 }

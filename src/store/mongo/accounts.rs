@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::MongoStore;
 use super::documents::{SessionDocument, USERS, UserDocument, session_key, time, user_id, user_key};
-use super::names::NameState;
+use super::names::{Claim, Taken};
 use super::sessions::{self, SessionsDocument};
 use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId, Username};
 use crate::store::{
@@ -37,29 +37,19 @@ struct OwnCredentialsDocument {
 impl AccountStore for MongoStore {
     async fn create_account(&self, account: &NewAccount) -> Result<Creation, StoreError> {
         let user = &account.user;
-        for _ in 0..2 {
-            if self.insert_user(UserDocument::of_account(account)).await? {
-                return Ok(Creation::Created);
-            }
-            match self.clear_name(&user.username.key(), None, user.created_at).await? {
-                NameState::Free => return Ok(Creation::EmailTaken),
-                NameState::Taken => break,
-                NameState::Cleared => {}
-            }
-        }
-        Ok(Creation::UsernameTaken)
+        let claim = Claim { owner: user.id, username: Some(user.username.key()), email: Some(user.email.key()) };
+        let inserted = self.unless_taken(&claim, user.created_at, || self.insert_user(UserDocument::of_account(account))).await?;
+        Ok(match inserted {
+            Ok(()) => Creation::Created,
+            Err(Taken::Username) => Creation::UsernameTaken,
+            Err(Taken::Email) => Creation::EmailTaken,
+        })
     }
 
     async fn create_registration(&self, registration: &Registration) -> Result<bool, StoreError> {
-        for _ in 0..2 {
-            if self.insert_user(UserDocument::of_registration(registration)).await? {
-                return Ok(true);
-            }
-            if self.clear_name(&registration.username.key(), None, registration.created_at).await? == NameState::Taken {
-                break;
-            }
-        }
-        Ok(false)
+        let claim = Claim { owner: registration.id, username: Some(registration.username.key()), email: None };
+        let insert = || self.insert_user(UserDocument::of_registration(registration));
+        Ok(self.unless_taken(&claim, registration.created_at, insert).await?.is_ok())
     }
 
     async fn find_credentials(&self, email: &EmailKey) -> Result<Option<Credentials>, StoreError> {

@@ -2,7 +2,7 @@
 //!
 //! A message's key is its chat and number, so the unique key decides who gets a number. A send inserts the number after
 //! the last one it knows; when another writer was faster it looks again. Since nobody inserts a number without having
-//! seen its predecessor, there is no gap, whoever writes and whatever fails.
+//! seen its predecessor with the majority, there is no gap, whoever writes and whatever fails.
 //!
 //! The chat's own document is a summary that every send brings forward by maxima only. The order in which summaries
 //! arrive does not matter, repeating one changes nothing, and one that was lost is made up by the next or by the
@@ -10,7 +10,7 @@
 
 use async_trait::async_trait;
 use mongodb::bson::{Binary, DateTime, Document, doc};
-use mongodb::options::{FindOptions, ReadConcern};
+use mongodb::options::FindOptions;
 use serde::Deserialize;
 
 use super::MongoStore;
@@ -18,6 +18,7 @@ use super::documents::{
     CHANGED_AT, CHATS, MESSAGES, MessageDocument, Undecodable, chat_id, chat_key, date, message_key, stored_seq, time, user_key,
 };
 use super::failure::unless_duplicate;
+use super::patience::Patience;
 use super::reads::page;
 use crate::domain::{ChatId, ClientId, Timestamp, UserId};
 use crate::store::{
@@ -25,8 +26,8 @@ use crate::store::{
     StoreError, Window,
 };
 
-/// Attempts at a number. Within a process senders take turns, so an attempt is lost only to another process.
-const MAX_ATTEMPTS: usize = 100;
+/// Attempts at a summary. One collision is all that can be expected.
+const MAX_ATTEMPTS: usize = 10;
 
 #[derive(Deserialize)]
 struct ChatKeyDocument {
@@ -120,24 +121,26 @@ impl ChatStore for MongoStore {
 
 impl MongoStore {
     async fn append(&self, message: &NewMessage, head: Option<ChatHead>) -> Result<Append, StoreError> {
-        let turn = self.turns.take(message.chat).await;
-        let mut last = head;
-        for _ in 0..MAX_ATTEMPTS {
+        let turn = self.turns.take(message.chat).await?;
+        let (mut last, mut patience) = (head, Patience::begin());
+        loop {
             let next = message.after(last);
             if self.insert(&next, message.client_id.as_ref()).await? {
                 drop(turn);
                 let summarised = self.bring_forward(&next).await;
                 // The message is there whatever became of the summary.
-                self.listeners.tell(&Change::Chat(progress_by(&next)));
+                self.listeners.tell(&Change::Chat(ChatProgress::of_message(&next)));
                 summarised.map_err(StoreError::after_a_change)?;
                 return Ok(Append::Stored(next));
             }
             if let Some(first) = self.find_repeated(message).await? {
                 return self.replay(message, first, head).await;
             }
-            last = self.find_last(message.chat).await?;
+            // What took the number may not be with the majority yet. Until it is, it may be undone, and its number is free again.
+            let found = self.find_last(message.chat).await?.filter(|found| found.last_seq >= next.seq);
+            patience.try_again(found.is_some()).await?;
+            last = found.or(last);
         }
-        Err(StoreError::Overloaded)
     }
 
     /// Whether the number was free.
@@ -183,14 +186,14 @@ impl MongoStore {
     }
 
     async fn replay(&self, message: &NewMessage, first: Message, head: Option<ChatHead>) -> Result<Append, StoreError> {
-        if first.content != message.text.as_str() {
-            return Ok(Append::Mismatch);
+        let repeated = message.repeating(first);
+        if let Append::Replayed(first) = &repeated
+            && head.is_none_or(|head| head.last_seq < first.seq)
+        {
+            self.bring_forward(first).await?;
+            self.listeners.tell(&Change::Chat(ChatProgress::of_message(first)));
         }
-        if head.is_none_or(|head| head.last_seq < first.seq) {
-            self.bring_forward(&first).await?;
-            self.listeners.tell(&Change::Chat(progress_by(&first)));
-        }
-        Ok(Append::Replayed(first))
+        Ok(repeated)
     }
 
     async fn find_repeated(&self, message: &NewMessage) -> Result<Option<Message>, StoreError> {
@@ -204,24 +207,16 @@ impl MongoStore {
         Ok(last.map(|last| ChatHead { last_seq: last.seq, last_sent_at: last.sent_at }))
     }
 
-    /// The last message of a chat, with what the majority may not have yet: what is put after it is acknowledged only when the
-    /// majority has both.
+    /// The last message of a chat that the majority has. A number may be put after no other one: what only the primary has is
+    /// gone when another server takes its place, and would leave a gap.
     pub(super) async fn find_last_message(&self, chat: ChatId) -> Result<Option<Message>, StoreError> {
-        let range = doc! { "_id": { "$gt": message_key(chat, 0), "$lt": message_key(chat, u64::MAX) } };
-        let mut options = page(doc! { "_id": -1 }, 1)?;
-        options.read_concern = Some(ReadConcern::local());
-        Ok(self.find_messages(range, options).await?.pop())
+        Ok(self.list_chat_messages(chat, Window::Newest, 1).await?.pop())
     }
 
     async fn find_messages(&self, filter: Document, options: FindOptions) -> Result<Vec<Message>, StoreError> {
         let documents: Vec<MessageDocument> = self.find(MESSAGES, filter, options).await?;
         documents.into_iter().map(|document| document.into_message().map_err(StoreError::broken)).collect()
     }
-}
-
-/// How far a chat is known to have got by a message, which its sender has read.
-fn progress_by(message: &Message) -> ChatProgress {
-    ChatProgress::of_reader(message.chat, message.sender, message.seq, message.seq)
 }
 
 /// What one side of a person's messages holds behind a cursor. The first condition bounds the walk along the index.

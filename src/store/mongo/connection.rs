@@ -14,7 +14,7 @@ use mongodb::options::{
     Acknowledgment, ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Database};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::clock::{self, ServerClock};
 use super::failure::{classify_read, classify_write};
@@ -26,6 +26,8 @@ use crate::store::StoreError;
 const DEFAULT_DATABASE: &str = "chat";
 /// Connections to each server for operations, and operations at once: the driver has no limit of its own on waiting for one.
 const POOL: u32 = 32;
+/// Operations at once that change something: the rest stays for reads, so that changes that are stuck do not stop them.
+const WRITES: u32 = 24;
 /// Connections beyond them for the upkeep: the change stream and its successor, the look for changes, and that at the indexes.
 const UPKEEP_POOL: u32 = 4;
 /// How long an operation may wait for its turn, and for its answer.
@@ -53,6 +55,8 @@ pub(super) struct Connection {
     /// Held by the look at the indexes that is under way.
     looking: Arc<Mutex<()>>,
     permits: Arc<Semaphore>,
+    /// What a change needs besides.
+    write_permits: Arc<Semaphore>,
     pub(super) operations: AtomicU64,
     /// Measured before anything is served, and again with every look at the indexes.
     pub(super) clock: ServerClock,
@@ -65,6 +69,7 @@ impl Default for Connection {
             ready: AtomicBool::new(false),
             looking: Arc::default(),
             permits: Arc::new(Semaphore::new(POOL as usize)),
+            write_permits: Arc::new(Semaphore::new(WRITES as usize)),
             operations: AtomicU64::new(0),
             clock: ServerClock::default(),
         }
@@ -78,7 +83,8 @@ impl Connection {
         T: Send + 'static,
         F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
     {
-        self.run(operation, classify_read, StoreError::unavailable).await
+        let turn = acquire(&self.permits).await?;
+        self.run(operation, turn, classify_read, StoreError::unavailable).await
     }
 
     /// Runs an operation that changes something, whose outcome is unknown when its answer is lost or late.
@@ -87,7 +93,8 @@ impl Connection {
         T: Send + 'static,
         F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
     {
-        self.run(operation, classify_write, StoreError::outcome_unknown).await
+        let turn = (acquire(&self.write_permits).await?, acquire(&self.permits).await?);
+        self.run(operation, turn, classify_write, StoreError::outcome_unknown).await
     }
 
     /// Runs a read of the upkeep: it takes no place among the operations and is not counted.
@@ -101,9 +108,11 @@ impl Connection {
         looked.map_err(StoreError::broken)?.map_err(classify_read)
     }
 
+    /// Runs an operation in its turn, which ends with it.
     async fn run<T, F>(
         &self,
         operation: impl FnOnce(Database) -> F,
+        turn: impl Send + 'static,
         classify: fn(mongodb::error::Error) -> StoreError,
         late: fn(tokio::time::error::Elapsed) -> StoreError,
     ) -> Result<T, StoreError>
@@ -112,15 +121,11 @@ impl Connection {
         F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
     {
         let database = self.ready_database()?;
-        let permit = tokio::time::timeout(WAIT, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_late| StoreError::Overloaded)?
-            .map_err(StoreError::unavailable)?;
         self.operations.fetch_add(1, Ordering::Relaxed);
         let operation = operation(database);
         let task = tokio::spawn(async move {
             let result = operation.await;
-            drop(permit);
+            drop(turn);
             result
         });
         match tokio::time::timeout(DEADLINE, task).await {
@@ -196,6 +201,11 @@ impl Connection {
             let _ended = tokio::time::timeout(END_WAIT, database.client().clone().shutdown().immediate(true)).await;
         }
     }
+}
+
+async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
+    let permit = tokio::time::timeout(WAIT, Arc::clone(permits).acquire_owned()).await;
+    permit.map_err(|_late| StoreError::Overloaded)?.map_err(StoreError::unavailable)
 }
 
 /// Makes the indexes and gives the offset of the server's clock.

@@ -23,6 +23,7 @@ mod names;
 mod outbox;
 mod ownership;
 mod passwords;
+mod patience;
 mod people;
 mod profile_changes;
 mod profiles;

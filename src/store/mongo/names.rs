@@ -1,4 +1,6 @@
-//! User names in use: by accounts, and by records that only hold them until some time.
+//! What is unique of a person: user names, in use by accounts and by records that only hold them until some time, and addresses.
+
+use std::future::Future;
 
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use serde::Deserialize;
@@ -6,53 +8,95 @@ use serde::Deserialize;
 use super::MongoStore;
 use super::documents::{USERS, UserDocument, date, user_key};
 use super::failure::unless_duplicate;
-use crate::domain::{Timestamp, UserId, UsernameKey};
+use super::patience::Patience;
+use super::reads::page;
+use crate::domain::{EmailKey, Timestamp, UserId, UsernameKey};
 use crate::store::StoreError;
 
-/// Whether a user name that may have stood in the way of a write does.
+/// What a write gives a person, of that which nobody else may have.
+pub(super) struct Claim {
+    pub(super) owner: UserId,
+    pub(super) username: Option<UsernameKey>,
+    pub(super) email: Option<EmailKey>,
+}
+
+/// What somebody else has of a claim.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum NameState {
-    /// Nobody else has it.
-    Free,
-    /// Nobody else has it any more: the time of the record that held it was over. The write may be tried again.
-    Cleared,
-    /// Somebody else has it.
-    Taken,
+pub(super) enum Taken {
+    /// The name, and perhaps the address too.
+    Username,
+    Email,
+}
+
+/// What is found after a write was refused.
+enum Found {
+    /// Nobody has anything of the claim.
+    Nothing,
+    /// A record whose time was over; it is gone.
+    Expired,
+    Taken(Taken),
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct NameHolder {
+struct Holder {
     #[serde(rename = "_id")]
     id: Uuid,
+    username_key: String,
     held_until: Option<DateTime>,
 }
 
 impl MongoStore {
-    /// Inserts a person; `false` when something unique is taken.
-    pub(super) async fn insert_user(&self, document: UserDocument) -> Result<bool, StoreError> {
+    /// Inserts a person; `None` when something unique is taken.
+    pub(super) async fn insert_user(&self, document: UserDocument) -> Result<Option<()>, StoreError> {
         let inserted = self
             .connection
             .write(|database| async move { unless_duplicate(database.collection(USERS).insert_one(document).await) })
             .await?;
-        Ok(inserted.is_some())
+        Ok(inserted.map(drop))
     }
 
-    /// Who but `owner` has a name; called after a write was refused. Removes a record that held it until `at` at most.
-    pub(super) async fn clear_name(&self, name: &UsernameKey, owner: Option<UserId>, at: Timestamp) -> Result<NameState, StoreError> {
-        let mut filter = doc! { "usernameKey": name.as_str() };
-        if let Some(owner) = owner {
-            filter.insert("_id", doc! { "$ne": user_key(owner) });
+    /// Does a write that a unique index refuses, which gives `None` then, until it is done or somebody is found who has what it
+    /// claims. Records that held a name until `at` at most do not count: they are removed.
+    pub(super) async fn unless_taken<T, F>(
+        &self,
+        claim: &Claim,
+        at: Timestamp,
+        write: impl Fn() -> F,
+    ) -> Result<Result<T, Taken>, StoreError>
+    where
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
+        let mut patience = Patience::begin();
+        loop {
+            if let Some(done) = write().await? {
+                return Ok(Ok(done));
+            }
+            match self.find_holder(claim, at).await? {
+                Found::Taken(taken) => return Ok(Err(taken)),
+                Found::Expired => patience.try_again(true).await?,
+                Found::Nothing => patience.try_again(false).await?,
+            }
         }
-        let holder: Option<NameHolder> = self.find_latest(USERS, filter, doc! { "heldUntil": 1 }).await?;
-        match holder {
-            None => Ok(NameState::Free),
+    }
+
+    async fn find_holder(&self, claim: &Claim, at: Timestamp) -> Result<Found, StoreError> {
+        let name = claim.username.iter().map(|name| doc! { "usernameKey": name.as_str() });
+        let claimed: Vec<Document> = name.chain(claim.email.iter().map(|email| doc! { "emailKey": email.as_str() })).collect();
+        let filter = doc! { "$or": claimed, "_id": { "$ne": user_key(claim.owner) } };
+        let mut options = page(Document::new(), 2)?;
+        options.projection = Some(doc! { "usernameKey": 1, "heldUntil": 1 });
+        let holders: Vec<Holder> = self.find(USERS, filter, options).await?;
+        let has_name = |holder: &&Holder| claim.username.as_ref().is_some_and(|name| name.as_str() == holder.username_key);
+        match holders.iter().find(has_name) {
             Some(holder) if holder.held_until.is_some_and(|until| until <= date(at)) => {
                 let expired = doc! { "_id": holder.id, "heldUntil": { "$lte": date(at) } };
                 self.connection.write(|database| async move { database.collection::<Document>(USERS).delete_one(expired).await }).await?;
-                Ok(NameState::Cleared)
+                Ok(Found::Expired)
             }
-            Some(_) => Ok(NameState::Taken),
+            Some(_) => Ok(Found::Taken(Taken::Username)),
+            None if holders.is_empty() => Ok(Found::Nothing),
+            None => Ok(Found::Taken(Taken::Email)),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::documents::{FriendDocument, SessionDocument, USERS, time, user_id, us
 use super::reads::page;
 use super::sessions;
 use crate::domain::{SessionKey, Timestamp, UserId, Username, UsernamePrefix};
-use crate::store::{Authenticated, Friend, Person, StoreError};
+use crate::store::{Authenticated, Friend, Lists, Person, StoreError};
 
 /// A person on somebody's list; friends and blocks are those that are the caller.
 #[derive(Deserialize)]
@@ -140,7 +140,7 @@ impl PersonDocument {
         Person {
             id: user_id(self.id),
             username: Username::from_stored(self.username),
-            has_added_caller: !self.friends.is_empty() && self.blocks.is_empty(),
+            has_added_caller: Lists { is_friend: !self.friends.is_empty(), is_blocked: !self.blocks.is_empty() }.has_added_caller(),
             last_active: self.sessions.iter().map(|session| time(session.last_used_at)).filter(|used_at| used_at.is_credible(at)).max(),
             last_seen: self.last_seen.map(time),
         }

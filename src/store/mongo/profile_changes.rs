@@ -6,10 +6,10 @@ use mongodb::options::ReturnDocument;
 use super::documents::{USERS, date, user_key};
 use super::expressions::{array, literal};
 use super::failure::unless_duplicate;
-use super::names::NameState;
+use super::names::{Claim, Taken};
 use super::profiles::{ProfileDocument, profile_fields};
 use super::{MongoStore, outbox};
-use crate::domain::{Email, MailKind, Timestamp, UserId};
+use crate::domain::{Email, MailKind, Timestamp, UserId, Username};
 use crate::store::{AddressMail, KEEP_PREVIOUS_ADDRESS_MILLIS, MessagesFrom, ProfileChange, ProfileUpdate, StoreError};
 
 impl MongoStore {
@@ -20,20 +20,15 @@ impl MongoStore {
         at: Timestamp,
         mail: AddressMail,
     ) -> Result<ProfileUpdate, StoreError> {
-        for _ in 0..2 {
-            match self.write_profile(user, assignments(change, at, mail)).await? {
-                Some(Some(person)) => return Ok(ProfileUpdate::Updated(person.into_user().map_err(StoreError::broken)?)),
-                Some(None) => return Ok(ProfileUpdate::NotFound),
-                None => {}
-            }
-            let Some(name) = &change.username else { return Ok(ProfileUpdate::EmailTaken) };
-            match self.clear_name(&name.key(), Some(user), at).await? {
-                NameState::Free => return Ok(ProfileUpdate::EmailTaken),
-                NameState::Taken => break,
-                NameState::Cleared => {}
-            }
-        }
-        Ok(ProfileUpdate::UsernameTaken)
+        let claim =
+            Claim { owner: user, username: change.username.as_ref().map(Username::key), email: change.email.as_ref().map(Email::key) };
+        let written = self.unless_taken(&claim, at, || self.write_profile(user, assignments(change, at, mail))).await?;
+        Ok(match written {
+            Ok(Some(person)) => ProfileUpdate::Updated(person.into_user().map_err(StoreError::broken)?),
+            Ok(None) => ProfileUpdate::NotFound,
+            Err(Taken::Username) => ProfileUpdate::UsernameTaken,
+            Err(Taken::Email) => ProfileUpdate::EmailTaken,
+        })
     }
 
     /// `None` where a unique index refused the change, an inner `None` where there is no such person.

@@ -84,12 +84,6 @@ impl MongoStore {
             })
             .await
     }
-
-    /// Whether a document matches, in the sense of [`find_latest`](Self::find_latest).
-    pub(super) async fn exists(&self, collection: &'static str, filter: Document) -> Result<bool, StoreError> {
-        let found: Option<Document> = self.find_latest(collection, filter, doc! { "_id": 1 }).await?;
-        Ok(found.is_some())
-    }
 }
 
 /// What matches a filter but for the documents with these keys.

@@ -1,19 +1,29 @@
 //! Changes of the lists of friends and blocks: what may be added is the condition of the write.
 
-use mongodb::bson::{Uuid, doc};
+use mongodb::bson::{DateTime, Document, Uuid, doc};
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{FriendDocument, USERS, date, user_key};
+use super::documents::{USERS, date, user_key};
+use super::patience::Patience;
 use crate::domain::{Timestamp, UserId};
 use crate::store::{BlockAddition, FriendAddition, MAX_BLOCKS, MAX_FRIENDS, StoreError};
 
-/// What a person's lists say of one other person.
+/// A person's list of friends, and whether they have blocked the one person that it is about.
 #[derive(Deserialize)]
-struct RelationDocument {
+struct FriendsDocument {
+    friends: Vec<FriendKey>,
     #[serde(default)]
-    friends: Vec<FriendDocument>,
-    #[serde(default)]
+    blocks: Vec<Uuid>,
+}
+
+#[derive(Deserialize)]
+struct FriendKey {
+    id: Uuid,
+}
+
+#[derive(Deserialize)]
+struct BlocksDocument {
     blocks: Vec<Uuid>,
 }
 
@@ -29,16 +39,23 @@ impl MongoStore {
             "blocks": { "$ne": friend },
         };
         let update = doc! { "$push": { "friends": { "id": friend, "addedAt": date(at) } } };
-        if self.update_user(filter, update).await?.matched_count > 0 {
-            return Ok(FriendAddition::Added);
+        let mut patience = Patience::begin();
+        while self.update_user(filter.clone(), update.clone()).await?.matched_count == 0 {
+            if let Some(refusal) = self.why_no_friend(user, friend).await? {
+                return Ok(refusal);
+            }
+            patience.try_again(false).await?;
         }
-        let projection = doc! { "_id": 0, "friends": { "$elemMatch": { "id": friend } }, "blocks": { "$elemMatch": { "$eq": friend } } };
-        let relation: Option<RelationDocument> = self.find_latest(USERS, doc! { "_id": user }, projection).await?;
-        Ok(match relation {
-            Some(relation) if !relation.friends.is_empty() => FriendAddition::AlreadyFriend,
-            Some(relation) if !relation.blocks.is_empty() => FriendAddition::Blocked,
-            _ => FriendAddition::LimitReached,
-        })
+        Ok(FriendAddition::Added)
+    }
+
+    /// What refuses a friend; `None` when nothing does any more, or does not show yet.
+    async fn why_no_friend(&self, user: Uuid, friend: Uuid) -> Result<Option<FriendAddition>, StoreError> {
+        let projection = doc! { "_id": 0, "friends.id": 1, "blocks": { "$elemMatch": { "$eq": friend } } };
+        let lists: Option<FriendsDocument> = self.find_one(USERS, account(user), projection).await?;
+        let Some(FriendsDocument { friends, blocks }) = lists else { return Ok(Some(FriendAddition::NoAccount)) };
+        let is_friend = friends.iter().any(|other| other.id == friend);
+        Ok(FriendAddition::refusal(is_friend, !blocks.is_empty(), friends.len()))
     }
 
     /// The blocker's document first, since it is what protects them: lists hide whoever has blocked the caller. Then the
@@ -49,11 +66,27 @@ impl MongoStore {
         let last_place = format!("blocks.{}", MAX_BLOCKS - 1);
         let filter = doc! { "_id": user, "heldUntil": null, last_place: { "$exists": false }, "blocks": { "$ne": other } };
         let update = doc! { "$push": { "blocks": other }, "$pull": { "friends": { "id": other } } };
-        let added = self.change_access(blocker, filter, update).await?;
-        if !added && !self.exists(USERS, doc! { "_id": user, "blocks": other }).await? {
-            return Ok(BlockAddition::LimitReached);
+        let mut patience = Patience::begin();
+        while !self.change_access(blocker, filter.clone(), update.clone()).await? {
+            match self.why_no_block(user, other).await? {
+                Some(BlockAddition::Blocked) => break,
+                Some(refusal) => return Ok(refusal),
+                None => patience.try_again(false).await?,
+            }
         }
         let unfriended = self.update_user(doc! { "_id": other }, doc! { "$pull": { "friends": { "id": user } } }).await;
         unfriended.map(|_updated| BlockAddition::Blocked).map_err(StoreError::after_a_change)
     }
+
+    /// What makes a further block needless or impossible; `None` when nothing does any more, or does not show yet.
+    async fn why_no_block(&self, user: Uuid, other: Uuid) -> Result<Option<BlockAddition>, StoreError> {
+        let lists: Option<BlocksDocument> = self.find_one(USERS, account(user), doc! { "_id": 0, "blocks": 1 }).await?;
+        let Some(BlocksDocument { blocks }) = lists else { return Ok(Some(BlockAddition::NoAccount)) };
+        Ok(BlockAddition::without_change(blocks.contains(&other), blocks.len()))
+    }
+}
+
+/// The person, as long as they have an account.
+fn account(user: Uuid) -> Document {
+    doc! { "_id": user, "heldUntil": None::<DateTime> }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::MongoStore;
 use super::documents::{THROTTLES, date, time};
 use super::failure::unless_duplicate;
+use super::patience::Patience;
 use crate::domain::Timestamp;
 use crate::store::{Quota, StoreError, Taking, ThrottleKey, ThrottleStore, Ticket};
 
@@ -36,23 +37,25 @@ struct HitDocument {
 impl ThrottleStore for MongoStore {
     async fn take(&self, key: &ThrottleKey, quota: Quota, at: Timestamp) -> Result<Taking, StoreError> {
         let at = self.connection.clock.correct(at);
-        for _ in 0..MAX_ATTEMPTS {
+        let mut patience = Patience::begin();
+        loop {
             let ticket = Ticket { key: *key, id: random_id()? };
             if let Some(before) = self.count_hit(&ticket, quota, at).await? {
                 return Ok(Taking { outcome: Ok(ticket), is_trusted: before.is_some_and(|counter| counter.is_trusted(at)) });
             }
             let found: Option<CounterDocument> =
-                self.find_latest(THROTTLES, doc! { "_id": counter_key(key) }, doc! { "hits": 1, "trustedUntil": 1 }).await?;
+                self.find_one(THROTTLES, doc! { "_id": counter_key(key) }, doc! { "hits": 1, "trustedUntil": 1 }).await?;
             if found.as_ref().is_some_and(|counter| counter.has_hit_ahead(at)) {
                 self.restamp_hits(key, at).await?;
+                patience.try_again(true).await?;
                 continue;
             }
             // Otherwise the collision was with the first hit of all, or a hit was given back meanwhile.
             if let Some((counter, wait)) = found.and_then(|counter| counter.wait_millis(quota, at).map(|wait| (counter, wait))) {
                 return Ok(Taking { outcome: Err(wait), is_trusted: counter.is_trusted(at) });
             }
+            patience.try_again(false).await?;
         }
-        Err(StoreError::Overloaded)
     }
 
     async fn give_back(&self, ticket: &Ticket, trusted_until: Option<Timestamp>) -> Result<(), StoreError> {

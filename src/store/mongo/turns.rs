@@ -4,7 +4,9 @@
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::connection::DEADLINE;
 use crate::domain::ChatId;
+use crate::store::StoreError;
 
 /// Queues, shared by the chats that hash alike.
 const QUEUES: usize = 256;
@@ -18,10 +20,11 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Waits for the turn at a chat; it ends when the guard is dropped.
-    pub(super) async fn take(&self, chat: ChatId) -> MutexGuard<'_, ()> {
+    /// Waits for the turn at a chat, but not for long: those before may be stuck. It ends when the guard is dropped.
+    pub(super) async fn take(&self, chat: ChatId) -> Result<MutexGuard<'_, ()>, StoreError> {
         // The last bytes of both members are random.
         let [low, high] = chat.members().map(|member| usize::from(member.to_bytes()[15]));
-        self.0[(low ^ high.rotate_left(1)) % QUEUES].lock().await
+        let turn = self.0[(low ^ high.rotate_left(1)) % QUEUES].lock();
+        tokio::time::timeout(DEADLINE, turn).await.map_err(|_late| StoreError::Overloaded)
     }
 }

@@ -11,8 +11,8 @@ use super::reads::page;
 use super::sessions;
 use crate::domain::{SessionKey, Timestamp, UserId, UsernamePrefix};
 use crate::store::{
-    AccountData, AddressMail, Authenticated, BlockAddition, Friend, FriendAddition, Peer, Person, ProfileChange, ProfileUpdate, StoreError,
-    User, UserStore,
+    AccountData, AddressMail, Authenticated, BlockAddition, Friend, FriendAddition, Lists, Peer, Person, ProfileChange, ProfileUpdate,
+    StoreError, User, UserStore,
 };
 
 /// One of the two people that a request is about; each array holds at most what concerns it.
@@ -118,10 +118,7 @@ impl UserStore for MongoStore {
 
 impl PeerDocument {
     fn as_peer(&self) -> Result<Peer, StoreError> {
-        Ok(Peer {
-            messages_from: messages_from(&self.messages_from).map_err(StoreError::broken)?,
-            has_added_caller: !self.friends.is_empty(),
-            has_blocked_caller: !self.blocks.is_empty(),
-        })
+        let lists = Lists { is_friend: !self.friends.is_empty(), is_blocked: !self.blocks.is_empty() };
+        Ok(Peer::new(messages_from(&self.messages_from).map_err(StoreError::broken)?, lists))
     }
 }

@@ -108,12 +108,11 @@ impl ChatStore for SqliteStore {
 
 fn append(connection: &Connection, message: &NewMessage) -> rusqlite::Result<(Append, Option<Change>)> {
     if let Some(stored) = find_repeated(connection, message)? {
-        let repeated = if stored.content == message.text.as_str() { Append::Replayed(stored) } else { Append::Mismatch };
-        return Ok((repeated, None));
+        return Ok((message.repeating(stored), None));
     }
     let stored = message.after(select_head(connection, message.chat)?);
     insert(connection, &stored, message.client_id.as_ref())?;
-    let progress = ChatProgress::of_reader(stored.chat, stored.sender, stored.seq, stored.seq);
+    let progress = ChatProgress::of_message(&stored);
     Ok((Append::Stored(stored), Some(Change::Chat(progress))))
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::rows;
 use crate::domain::{Timestamp, UserId, UsernamePrefix};
-use crate::store::{Friend, Peer, Person};
+use crate::store::{Friend, Lists, Peer, Person};
 
 const SELECT_PEER: &str = "
     SELECT messages_from,
@@ -108,15 +108,15 @@ fn select_seen(connection: &Connection, id: UserId, caller: UserId, at: Timestam
     let seen = connection
         .prepare_cached(SELECT_PERSON)?
         .query_row(params![id.to_bytes(), caller.to_bytes(), latest_use.as_millis()], |row| {
+            let lists = Lists { is_friend: row.get(2)?, is_blocked: row.get(3)? };
             let person = Person {
                 id: rows::user_id(row, 0)?,
                 username: rows::username(row, 1)?,
-                // Nobody has both added and blocked somebody: the two lists change together.
-                has_added_caller: row.get(2)?,
+                has_added_caller: lists.has_added_caller(),
                 last_active: rows::optional_time(row, 4)?,
                 last_seen: rows::optional_time(row, 5)?,
             };
-            Ok(Seen { person, has_blocked_caller: row.get(3)? })
+            Ok(Seen { person, has_blocked_caller: lists.is_blocked })
         })
         .optional();
     Ok(rows::unless_undecodable(seen, || id.to_string())?.flatten())

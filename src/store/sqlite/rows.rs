@@ -4,7 +4,7 @@ use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Error, Row, Rows};
 
 use crate::domain::{ChatId, Email, Hex, MailKind, PasswordHash, Session, SessionHash, Timestamp, UserId, Username};
-use crate::store::{Credentials, DueMail, MailId, MailTokenOwner, Message, MessagesFrom, OwnCredentials, Peer, User};
+use crate::store::{Credentials, DueMail, Lists, MailId, MailTokenOwner, Message, MessagesFrom, OwnCredentials, Peer, User};
 
 pub(super) fn user_id(row: &Row<'_>, index: usize) -> rusqlite::Result<UserId> {
     row.get(index).map(UserId::from_bytes)
@@ -32,6 +32,10 @@ pub(super) fn email(row: &Row<'_>, index: usize) -> rusqlite::Result<Email> {
 
 pub(super) fn seq(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     u64::try_from(row.get::<_, i64>(index)?).map_err(|_| invalid(index, Type::Integer))
+}
+
+pub(super) fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<usize> {
+    usize::try_from(row.get::<_, i64>(index)?).map_err(|_| invalid(index, Type::Integer))
 }
 
 pub(super) fn messages_from(row: &Row<'_>, index: usize) -> rusqlite::Result<MessagesFrom> {
@@ -83,9 +87,9 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-/// `messages_from, has_added_caller, has_blocked_caller`.
+/// `messages_from`, and whether the caller is a friend, and blocked.
 pub(super) fn peer(row: &Row<'_>) -> rusqlite::Result<Peer> {
-    Ok(Peer { messages_from: messages_from(row, 0)?, has_added_caller: row.get(1)?, has_blocked_caller: row.get(2)? })
+    Ok(Peer::new(messages_from(row, 0)?, Lists { is_friend: row.get(1)?, is_blocked: row.get(2)? }))
 }
 
 /// `chat, seq, sender, content, sent_at`.
