@@ -21,6 +21,7 @@ mod gunicorn;
 mod host;
 #[path = "../../tests/support/hosted.rs"]
 mod hosted;
+mod lists;
 mod load;
 mod logins;
 mod mongo_seed;
@@ -74,6 +75,7 @@ async fn measure(arguments: &[String]) -> Report {
         ("logins", logins::measure(is_short).boxed_local()),
         ("writes", writes::measure(is_short).boxed_local()),
         ("polls", polls::measure(is_short).boxed_local()),
+        ("lists", lists::measure(is_short).boxed_local()),
         ("start", start::measure(is_short).boxed_local()),
         ("growth", growth::measure(is_short).boxed_local()),
         ("host", host::measure(is_short).boxed_local()),

@@ -5,11 +5,11 @@ use serde::Serialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
-use super::place::Seen;
+use super::place::{Seen, SeenChats};
 use super::poll::{Look, Poll, first_look};
 use crate::domain::{ChatId, Timestamp};
 use crate::http::{
-    ApiError, Fields, KnownTags, MAX_PAGE_ENTRIES, MessageBody, PublicUser, Query, Tagged, Wait, at_most, cut_page, decode_cursor,
+    ApiError, Fields, KnownTags, MAX_PAGE_ENTRIES, MessageBody, PublicUser, Query, Room, Tagged, Wait, at_most, cut_page, decode_cursor,
     limit_parameter, optional, take_limit, text_schema,
 };
 use crate::identity::Bearer;
@@ -63,20 +63,19 @@ impl IntoParams for Paging {
     }
 }
 
-/// A page as it is answered, and as far as the chats on it had got.
-struct PageLook<'a> {
+/// A page as it is answered, and as far as the chats on it had got. Of a page that the client has nothing is kept but its tag.
+struct PageLook {
     page: Tagged,
-    progress: Vec<ChatProgress>,
-    known: Option<&'a KnownTags>,
+    seen: SeenChats,
 }
 
-impl Look for PageLook<'_> {
+impl Look for PageLook {
     fn is_news(&self) -> bool {
-        !self.known.is_some_and(|known| self.page.is_among(known))
+        self.page.is_news()
     }
 
-    fn seen(&self) -> Seen {
-        Seen::Conversations(self.progress.clone())
+    fn seen(&mut self) -> Seen {
+        Seen::Conversations(std::mem::take(&mut self.seen))
     }
 }
 
@@ -115,18 +114,18 @@ pub(super) async fn list_conversations(
     let Paging { before, limit } = check(request.query_string())?;
     let (store, known) = (store.get_ref(), KnownTags::of(&request));
     // A client that has no list yet has nothing to wait for.
-    let poll = if known.is_some() { Poll::begin(&request, &bearer, Seen::Conversations(Vec::new()))? } else { None };
+    let poll = if known.is_some() { Poll::begin(&request, &bearer, Seen::Conversations(SeenChats::default()))? } else { None };
     let look = async || {
         let now = bearer.at_present().now();
         // One more than the page holds tells whether there is another page.
         let list = store.list_conversations(bearer.user(), before.as_ref(), limit + 1, now).await?;
-        PageLook::new(list, limit, known.as_ref(), now)
+        PageLook::new(list, limit, known.as_ref(), &bearer, now)
     };
     let mut latest = first_look(poll.as_ref(), &bearer, store, &look).await?;
     if let Some(poll) = &poll {
         latest = poll.until_news(latest, &bearer, store, look).await?;
     }
-    Ok(latest.page.respond(known.as_ref(), |response| poll.iter().for_each(|poll| poll.tell(response))))
+    Ok(latest.page.respond(|response| poll.iter().for_each(|poll| poll.tell(response))))
 }
 
 fn check(query: &str) -> Result<Paging, ApiError> {
@@ -138,13 +137,15 @@ fn check(query: &str) -> Result<Paging, ApiError> {
     Ok(Paging { before: before.map(ConversationCursor::from), limit })
 }
 
-impl<'a> PageLook<'a> {
+impl PageLook {
     /// `list` may hold one conversation more than asked for.
-    fn new(mut list: Vec<Conversation>, limit: usize, known: Option<&'a KnownTags>, now: Timestamp) -> Result<Self, ApiError> {
-        let next_before = cut_page(&mut list, limit, |conversation| &conversation.last_message);
-        let progress = list.iter().map(Conversation::progress).collect();
-        let conversations = list.into_iter().map(|conversation| ConversationBody::new(conversation, now)).collect();
-        Ok(Self { page: Tagged::new(&ConversationPage { conversations, next_before })?, progress, known })
+    fn new(list: Vec<Conversation>, limit: usize, known: Option<&KnownTags>, reader: &Bearer, now: Timestamp) -> Result<Self, ApiError> {
+        let progress: Vec<ChatProgress> = list.iter().map(Conversation::progress).collect();
+        let body_of = |conversation| ConversationBody::new(conversation, now);
+        let (conversations, next_before) = cut_page(list, limit, Room::after(0), |conversation| &conversation.last_message, body_of)?;
+        let seen = SeenChats::of(reader.user(), &progress[..conversations.len()]);
+        let page = Tagged::new(&ConversationPage { conversations, next_before })?.unless_known(known);
+        Ok(Self { page, seen })
     }
 }
 

@@ -9,7 +9,7 @@ use super::place::Seen;
 use super::poll::{Look, Poll, first_look};
 use crate::domain::{ChatId, UserId};
 use crate::http::{
-    ApiError, ErrorCode, Fields, MAX_PAGE_ENTRIES, MessageBody, Query, Wait, at_most, count_fitting, cut_page, decode_cursor,
+    ApiError, ErrorCode, Fields, MAX_PAGE_ENTRIES, MessageBody, Query, Room, Wait, at_most, cut_page, decode_cursor, fill_page,
     limit_parameter, optional, reference, take_limit,
 };
 use crate::identity::Bearer;
@@ -76,7 +76,7 @@ impl Look for ChatLook {
         !self.page.is_empty()
     }
 
-    fn seen(&self) -> Seen {
+    fn seen(&mut self) -> Seen {
         seen(self.chat, self.window)
     }
 }
@@ -111,11 +111,11 @@ pub(super) async fn list_messages(request: HttpRequest, bearer: Bearer, store: w
             let listed = store.list_messages(bearer.user(), before.as_ref(), limit + 1);
             let (found, page) = futures_util::try_join!(store.find_session(bearer.session_key()), listed)?;
             bearer.admit(found)?;
-            Ok(HttpResponse::Ok().json(page_over_all_chats(page, limit)))
+            Ok(HttpResponse::Ok().json(page_over_all_chats(page, limit)?))
         }
         Selection::NoChat { by_chat_id } => {
             bearer.admit(store.find_session(bearer.session_key()).await?)?;
-            let nothing = chat_page(Vec::new(), Window::Newest);
+            let nothing = chat_page(Vec::new(), Window::Newest)?;
             if by_chat_id { Err(ErrorCode::ChatNotFound.into()) } else { Ok(HttpResponse::Ok().json(nothing)) }
         }
     }
@@ -142,7 +142,7 @@ async fn list_of_chat(
     if let Some(poll) = &poll {
         poll.tell(&mut response);
     }
-    Ok(response.json(chat_page(latest.page, window)))
+    Ok(response.json(chat_page(latest.page, window)?))
 }
 
 fn check(query: &str, caller: UserId) -> Result<(Selection, usize), ApiError> {
@@ -194,20 +194,19 @@ fn parse_seq(text: &str) -> Result<u64, &'static str> {
 }
 
 /// `page` ascends. Numbers have no gap and begin at 1, so a lowest number above 1 means that there is more.
-fn chat_page(mut page: Vec<Message>, window: Window) -> MessagePage {
+fn chat_page(page: Vec<Message>, window: Window) -> Result<MessagePage, ApiError> {
     if matches!(window, Window::After(_)) {
-        let fitting = count_fitting(page.iter());
-        page.truncate(fitting);
-        return MessagePage { messages: page.into_iter().map(MessageBody::from).collect(), next_before: None };
+        return Ok(MessagePage { messages: fill_page(page)?, next_before: None });
     }
-    let fitting = count_fitting(page.iter().rev());
-    page.drain(..page.len() - fitting);
-    let next_before = page.first().map(|first| first.seq).filter(|seq| *seq > 1).map(NextBefore::Seq);
-    MessagePage { messages: page.into_iter().map(MessageBody::from).collect(), next_before }
+    let mut messages = fill_page(page.into_iter().rev())?;
+    messages.reverse();
+    let next_before = messages.first().map(MessageBody::seq).filter(|seq| *seq > 1).map(NextBefore::Seq);
+    Ok(MessagePage { messages, next_before })
 }
 
 /// `list` descends and may hold one more message than asked for.
-fn page_over_all_chats(mut list: Vec<Message>, limit: usize) -> MessagePage {
-    let next_before = cut_page(&mut list, limit, |message| message).map(NextBefore::Cursor);
-    MessagePage { messages: list.into_iter().rev().map(MessageBody::from).collect(), next_before }
+fn page_over_all_chats(list: Vec<Message>, limit: usize) -> Result<MessagePage, ApiError> {
+    let (mut messages, next) = cut_page(list, limit, Room::after(0), |message| message, MessageBody::from)?;
+    messages.reverse();
+    Ok(MessagePage { messages, next_before: next.map(NextBefore::Cursor) })
 }

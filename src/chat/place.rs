@@ -26,7 +26,20 @@ pub(super) enum Seen {
     /// The messages of a chat up to a number.
     Messages { chat: ChatId, up_to: u64 },
     /// Conversations, each as far as it had got. A chat that is not among them is news.
-    Conversations(Vec<ChatProgress>),
+    Conversations(SeenChats),
+}
+
+/// How far the chats of one person had got. Thousands wait with a list of them, so it is as small as it can be.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct SeenChats(Box<[SeenChat]>);
+
+/// A chat of a known person: by the other member, with its three numbers. A number too large for its place is kept as the
+/// largest there is, so that everything after it is news.
+#[derive(Debug, PartialEq, Eq)]
+struct SeenChat {
+    peer: UserId,
+    last_seq: u32,
+    read_seqs: [u32; 2],
 }
 
 /// Why somebody is woken. The later ones outweigh the earlier.
@@ -70,11 +83,32 @@ impl Seen {
     fn lacks(&self, progress: &ChatProgress) -> bool {
         match self {
             Self::Messages { chat, up_to } => progress.chat == *chat && progress.last_seq > *up_to,
-            Self::Conversations(seen) => {
-                seen.iter().find(|seen| seen.chat == progress.chat).is_none_or(|seen| progress.is_further_than(seen))
-            }
+            Self::Conversations(seen) => seen.lack(progress),
         }
     }
+}
+
+impl SeenChats {
+    /// Chats of this person.
+    pub(super) fn of(owner: UserId, chats: &[ChatProgress]) -> Self {
+        let seen = chats.iter().filter_map(|progress| {
+            let peer = progress.chat.peer_of(owner)?;
+            Some(SeenChat { peer, last_seq: short(progress.last_seq), read_seqs: progress.read_seqs.map(short) })
+        });
+        Self(seen.collect())
+    }
+
+    fn lack(&self, progress: &ChatProgress) -> bool {
+        let seen = self.0.iter().find(|seen| progress.chat.members().contains(&seen.peer));
+        seen.is_none_or(|seen| {
+            let (last_seq, read_seqs) = (seen.last_seq.into(), seen.read_seqs.map(u64::from));
+            progress.is_further_than(&ChatProgress { chat: progress.chat, last_seq, read_seqs })
+        })
+    }
+}
+
+fn short(seq: u64) -> u32 {
+    u32::try_from(seq).unwrap_or(u32::MAX)
 }
 
 impl Place {

@@ -8,6 +8,7 @@ use super::place::{Seen, Waking};
 use super::waiting_room::{Waiter, WaitingRoom};
 use crate::http::{ApiError, Capacity, Deadline, ErrorCode, Wait};
 use crate::identity::Bearer;
+use crate::rate_limits::Turn;
 use crate::store::Store;
 
 /// How much longer than its wait a poll may take: two looks at the store.
@@ -18,8 +19,8 @@ pub(super) trait Look {
     /// Whether the client has not seen it yet.
     fn is_news(&self) -> bool;
 
-    /// What the client has seen once this is answered.
-    fn seen(&self) -> Seen;
+    /// What the client has seen once this is answered; taken out, since whoever waits keeps it once.
+    fn seen(&mut self) -> Seen;
 }
 
 /// A request that waits. It has its place in the waiting room from the beginning, before the first look.
@@ -66,6 +67,7 @@ impl Poll {
     /// Who waits is not in work; who is woken to look again is, when there is a place.
     async fn wait(&self) -> Waking {
         Capacity::give_back(&self.request);
+        Turn::give_back(&self.request);
         let waking = self.waiter.wait().await;
         if waking != Waking::End {
             Capacity::wait_for_place(&self.request).await;

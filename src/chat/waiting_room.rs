@@ -175,6 +175,7 @@ impl Drop for Waiter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::place::SeenChats;
     use super::*;
     use crate::domain::{ChatId, SessionId, UserId};
     use crate::store::ChatProgress;
@@ -224,7 +225,7 @@ mod tests {
     async fn news_is_what_somebody_has_not_seen() {
         let (room, pair) = (WaitingRoom::new(LIMITS), Pair::new());
         let messages = enter(&room, pair.ann, pair.messages(5));
-        let list = enter(&room, pair.bob, Seen::Conversations(vec![pair.progress(5, [5, 3])]));
+        let list = enter(&room, pair.bob, Seen::Conversations(SeenChats::of(pair.bob.user, &[pair.progress(5, [5, 3])])));
         let expectations = [
             (pair.progress(5, [5, 3]), None, None),
             (pair.progress(0, [0, 2]), None, None),
@@ -241,8 +242,8 @@ mod tests {
     #[tokio::test]
     async fn a_chat_that_is_not_on_the_list_is_news_to_its_members_only() {
         let (room, pair) = (WaitingRoom::new(LIMITS), Pair::new());
-        let (member, other) = (enter(&room, pair.ann, Seen::Conversations(Vec::new())), session_of(UserId::generate()));
-        let other = enter(&room, other, Seen::Conversations(Vec::new()));
+        let (member, other) = (enter(&room, pair.ann, Seen::Conversations(SeenChats::default())), session_of(UserId::generate()));
+        let other = enter(&room, other, Seen::Conversations(SeenChats::default()));
         room.notice(&Change::Chat(pair.progress(1, [1, 0])));
         assert_eq!((woken(&member).await, woken(&other).await), (Some(Waking::Look), None));
     }
@@ -261,9 +262,9 @@ mod tests {
     #[tokio::test]
     async fn a_change_of_rights_wakes_the_person_and_those_who_look_at_a_chat_with_them() {
         let (room, pair) = (WaitingRoom::new(LIMITS), Pair::new());
-        let own_list = enter(&room, pair.ann, Seen::Conversations(Vec::new()));
+        let own_list = enter(&room, pair.ann, Seen::Conversations(SeenChats::default()));
         let peer_chat = enter(&room, pair.bob, pair.messages(0));
-        let peer_list = enter(&room, pair.bob, Seen::Conversations(Vec::new()));
+        let peer_list = enter(&room, pair.bob, Seen::Conversations(SeenChats::default()));
         room.notice(&Change::Chat(pair.progress(1, [1, 0])));
         room.notice(&Change::Access(pair.ann.user));
         assert_eq!(woken(&own_list).await, Some(Waking::Look));
@@ -298,8 +299,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         let refused = refusal(session_of(pair.ann.user)).expect("three places are of one person");
         assert_eq!((refused.code, refused.retry_after), (ErrorCode::RateLimited, Some(21)), "the first ends in 20 seconds");
-        let _others =
-            [enter(&room, pair.bob, pair.messages(0)), enter(&room, session_of(UserId::generate()), Seen::Conversations(Vec::new()))];
+        let _others = [
+            enter(&room, pair.bob, pair.messages(0)),
+            enter(&room, session_of(UserId::generate()), Seen::Conversations(SeenChats::default())),
+        ];
         assert_eq!(refusal(session_of(UserId::generate())).map(|refused| refused.code), Some(ErrorCode::Overloaded));
         of_session.pop();
         assert!(refusal(pair.ann).is_none(), "a place that was left is free");
@@ -323,7 +326,7 @@ mod tests {
     fn who_has_left_leaves_nothing() {
         let (room, pair) = (WaitingRoom::new(LIMITS), Pair::new());
         assert!(!room.is_waiting());
-        let waiters = [enter(&room, pair.ann, pair.messages(0)), enter(&room, pair.bob, Seen::Conversations(Vec::new()))];
+        let waiters = [enter(&room, pair.ann, pair.messages(0)), enter(&room, pair.bob, Seen::Conversations(SeenChats::default()))];
         assert!(room.is_waiting());
         drop(waiters);
         assert!(!room.is_waiting());

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodyStream, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
@@ -14,6 +14,7 @@ use actix_web::http::header::{
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -146,9 +147,22 @@ fn finish(asked: &Asked, mut response: ServiceResponse<BoxBody>) -> ServiceRespo
         response = response.into_response(rendered);
     }
     add_common_headers(response.headers_mut(), asked);
+    let response = paced(response);
     let user = response.request().extensions().get::<Caller>().map(|caller| caller.0);
     asked.note_answer(response.response(), user, told.as_ref());
     response
+}
+
+/// An answer without a body waits, as others do, until what was answered before it on its connection is taken. The framework asks
+/// bodies alone whether they wait: without one a client that reads nothing and goes on asking could make it keep any number of heads.
+fn paced(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    if !response.response().body().size().is_eof() {
+        return response;
+    }
+    // Such an answer has no body by its status; the others end with an empty chunk.
+    let has_none = response.status() == StatusCode::NOT_MODIFIED;
+    response.response_mut().head_mut().no_chunking(has_none);
+    response.map_body(|_, _| BoxBody::new(BodyStream::new(futures_util::stream::empty::<Result<Bytes, Error>>())))
 }
 
 /// A request that panicked or took too long is gone; its answer travels inside an error.

@@ -14,6 +14,7 @@ mod metrics;
 mod openapi;
 mod request_id;
 mod server;
+mod socket;
 mod unread_body;
 
 use std::collections::BTreeMap;

@@ -15,14 +15,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::health::Health;
 use super::metrics::Metrics;
 use super::openapi::Document;
-use super::{answer, configure, isolation, limits, unread_body};
+use super::{answer, configure, isolation, limits, socket, unread_body};
 use crate::auth::RegistrationPolicy;
 use crate::chat::WaitingRoom;
 use crate::domain::Clock;
 use crate::http::Capacity;
 use crate::identity::{PasswordHasher, Pseudonyms, Tokens};
 use crate::mail::Mailer;
-use crate::rate_limits::RateLimits;
+use crate::rate_limits::{BUFFERED_BYTES, RateLimits};
 use crate::settings::Service;
 use crate::store::Store;
 
@@ -88,6 +88,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
     let health = web::Data::new(Health::default());
     let document = web::Data::new(Document::of(app.services.clone()));
     let stop = stop_signal(app.waiting_room.clone())?;
+    socket::let_go_of_who_does_not_read(&listener)?;
     let server = HttpServer::new(move || {
         let services = app.services.clone();
         ActixApp::new()
@@ -117,6 +118,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
         .client_request_timeout(HEAD_DEADLINE)
         .keep_alive(KEEP_ALIVE)
         .max_connections(MAX_CONNECTIONS / workers)
+        .h1_write_buffer_size(BUFFERED_BYTES)
         // A client that has closed its side waits for no answer any more: what waits for it ends.
         .h1_allow_half_closed(false)
         .shutdown_signal(stop)

@@ -19,7 +19,8 @@ const TAG_BYTES: usize = 16;
 /// An answer in JSON with its tag, which is made of its bytes. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Tagged {
-    body: Bytes,
+    /// `None` once it is known that the client has it: who waits for another answer keeps the tag of this one and no bytes.
+    body: Option<Bytes>,
     tag: EntityTag,
 }
 
@@ -32,12 +33,24 @@ impl Tagged {
     pub fn new(answer: &impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_vec(answer).map_err(|error| ApiError::caused(ErrorCode::Internal, error))?;
         let tag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..TAG_BYTES]));
-        Ok(Self { body: body.into(), tag })
+        Ok(Self { body: Some(body.into()), tag })
+    }
+
+    /// The same for a client that has these: of an answer that is among them only the tag is left.
+    #[must_use]
+    pub fn unless_known(self, known: Option<&KnownTags>) -> Self {
+        let is_known = known.is_some_and(|known| self.is_among(known));
+        Self { body: self.body.filter(|_| !is_known), ..self }
+    }
+
+    /// Whether the client lacks it.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        self.body.is_some()
     }
 
     /// Whether it is one of those that a client has.
-    #[must_use]
-    pub fn is_among(&self, known: &KnownTags) -> bool {
+    fn is_among(&self, known: &KnownTags) -> bool {
         match &known.0 {
             IfNoneMatch::Any => true,
             IfNoneMatch::Items(tags) => tags.iter().any(|tag| tag.weak_eq(&self.tag)),
@@ -45,12 +58,14 @@ impl Tagged {
     }
 
     /// 200 with the answer, or 304 when the client has it. `finish` adds further headers.
-    pub fn respond(self, known: Option<&KnownTags>, finish: impl FnOnce(&mut HttpResponseBuilder)) -> HttpResponse {
-        let is_known = known.is_some_and(|known| self.is_among(known));
-        let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    pub fn respond(self, finish: impl FnOnce(&mut HttpResponseBuilder)) -> HttpResponse {
+        let mut response = if self.is_news() { HttpResponse::Ok() } else { HttpResponse::NotModified() };
         response.insert_header(ETag(self.tag));
         finish(&mut response);
-        if is_known { response.finish() } else { response.content_type("application/json").body(self.body) }
+        match self.body {
+            Some(body) => response.content_type("application/json").body(body),
+            None => response.finish(),
+        }
     }
 }
 
@@ -99,8 +114,8 @@ mod tests {
     fn an_answer_that_the_client_has_is_not_sent_again() {
         let answer = || Tagged::new(&"hello").expect("JSON");
         let has_it = known(&answer().tag.to_string());
-        assert_eq!(answer().respond(has_it.as_ref(), |_| {}).status(), StatusCode::NOT_MODIFIED);
-        let sent = answer().respond(None, |response| {
+        assert_eq!(answer().unless_known(has_it.as_ref()).respond(|_| {}).status(), StatusCode::NOT_MODIFIED);
+        let sent = answer().unless_known(None).respond(|response| {
             response.insert_header(("X-Next", "1"));
         });
         assert_eq!(sent.status(), StatusCode::OK);

@@ -105,6 +105,11 @@ pub struct ApiError {
 #[error("limit {0}")]
 pub struct LimitReached(pub &'static str);
 
+/// The cause of a refusal: answers that were not taken are in the way of another one.
+#[derive(Debug, thiserror::Error)]
+#[error("answers that were made before are unread")]
+pub struct UnreadAnswers;
+
 impl ApiError {
     /// A failure in one field of the request.
     #[must_use]
@@ -131,10 +136,11 @@ impl ApiError {
         }
     }
 
-    /// Whether the rest of the request was left unread, so that the connection cannot serve another one.
+    /// Whether the connection serves no further request: the rest of this one was left unread, or its client reads nothing.
     #[must_use]
     pub fn closes_connection(&self) -> bool {
         matches!(self.code, ErrorCode::RequestTimeout | ErrorCode::PayloadTooLarge | ErrorCode::HeadersTooLarge)
+            || self.cause.as_deref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<UnreadAnswers>)
     }
 
     /// A request that came too soon, by which limit, and how long until it succeeds.

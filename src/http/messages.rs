@@ -23,6 +23,14 @@ pub struct MessageBody {
     timestamp: Timestamp,
 }
 
+impl MessageBody {
+    /// Its number in its chat.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
 impl From<Message> for MessageBody {
     fn from(message: Message) -> Self {
         Self {

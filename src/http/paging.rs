@@ -1,19 +1,24 @@
 //! How long a page is, and where the next one begins.
 
+use std::io;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::schemas::whole_number;
-use super::{Fields, Query, optional};
+use super::{ApiError, ErrorCode, Fields, MessageBody, Query, optional};
 use crate::domain::{ChatId, Timestamp};
 use crate::store::{Message, MessageCursor};
 
 /// Most entries of a page.
 pub const MAX_PAGE_ENTRIES: usize = 100;
 const DEFAULT_PAGE_ENTRIES: usize = 50;
-/// A page stops at this much text in bytes, so that a hundred of the longest messages do not make one answer.
+/// A page stops at so many bytes as they are sent, so that a hundred of the longest messages do not make one answer.
 const MAX_PAGE_BYTES: usize = 512 * 1024;
+/// Bytes for what stands around the entries: names, brackets and a cursor.
+const FRAME_BYTES: usize = 256;
 
 const CHAT_BYTES: usize = 32;
 const NUMBER_BYTES: usize = 8;
@@ -34,22 +39,79 @@ pub fn limit_parameter() -> Parameter {
     optional("limit", ParameterIn::Query, number, "Entries of the page at most. A page of long messages may have fewer.")
 }
 
-/// How many messages from the front fit into a page; at least one.
-pub fn count_fitting<'a>(messages: impl Iterator<Item = &'a Message>) -> usize {
-    let sizes = messages.scan(0, |total, message| {
-        *total += message.content.len();
-        Some(*total)
-    });
-    sizes.enumerate().take_while(|(index, total)| *index == 0 || *total <= MAX_PAGE_BYTES).count()
+/// What is left of the bytes of a page.
+#[derive(Debug)]
+pub struct Room {
+    left: usize,
+    is_untouched: bool,
 }
 
-/// Cuts a list over several chats, newest first, to a page of at most `limit` entries; gives the cursor to what follows,
+impl Room {
+    /// That of a page which begins with so many bytes.
+    #[must_use]
+    pub fn after(bytes: usize) -> Self {
+        Self { left: MAX_PAGE_BYTES.saturating_sub(FRAME_BYTES + bytes), is_untouched: true }
+    }
+
+    /// Takes an entry in, if it fits as it is sent: written as JSON, with a separator. The first one always does.
+    pub fn admits(&mut self, entry: &impl Serialize) -> Result<bool, ApiError> {
+        let mut size = Size(1);
+        serde_json::to_writer(&mut size, entry).map_err(|error| ApiError::caused(ErrorCode::Internal, error))?;
+        let fits = size.0 <= self.left || self.is_untouched;
+        self.left = if fits { self.left.saturating_sub(size.0) } else { 0 };
+        self.is_untouched = false;
+        Ok(fits)
+    }
+}
+
+/// Counts what is written.
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The messages from the front that fit into a page.
+pub fn fill_page(messages: impl IntoIterator<Item = Message>) -> Result<Vec<MessageBody>, ApiError> {
+    let (mut room, mut page) = (Room::after(0), Vec::new());
+    for message in messages {
+        let entry = MessageBody::from(message);
+        if !room.admits(&entry)? {
+            break;
+        }
+        page.push(entry);
+    }
+    Ok(page)
+}
+
+/// Cuts a list over several chats, newest first, to a page of at most `limit` entries that fit; gives the cursor to what follows,
 /// if anything does. `list` holds one more entry than `limit` when there is one; each entry has its place by a message.
-pub fn cut_page<T>(list: &mut Vec<T>, limit: usize, message_of: impl Fn(&T) -> &Message) -> Option<String> {
-    let fitting = count_fitting(list.iter().take(limit).map(&message_of));
-    let has_more = fitting < list.len();
-    list.truncate(fitting);
-    list.last().filter(|_| has_more).map(|last| encode_cursor(&MessageCursor::of(message_of(last))))
+pub fn cut_page<T, E: Serialize>(
+    list: Vec<T>,
+    limit: usize,
+    mut room: Room,
+    message_of: impl Fn(&T) -> &Message,
+    entry_of: impl Fn(T) -> E,
+) -> Result<(Vec<E>, Option<String>), ApiError> {
+    let (total, mut page, mut cursor) = (list.len(), Vec::new(), None);
+    for record in list.into_iter().take(limit) {
+        let place = MessageCursor::of(message_of(&record));
+        let entry = entry_of(record);
+        if !room.admits(&entry)? {
+            break;
+        }
+        page.push(entry);
+        cursor = Some(place);
+    }
+    let next = cursor.filter(|_| page.len() < total).map(|cursor| encode_cursor(&cursor));
+    Ok((page, next))
 }
 
 /// Writes a place in a list over several chats as an opaque string. It grants nothing: the query behind it carries the
@@ -86,6 +148,25 @@ mod tests {
         let chat = ChatId::between(UserId::generate(), UserId::generate()).expect("two people");
         let cursor = MessageCursor { sent_at: Timestamp::from_millis(1_800_000_000_007), chat, seq: 42 };
         assert_eq!(decode_cursor(&encode_cursor(&cursor)), Some(cursor));
+    }
+
+    /// Messages as they were kept before control characters were refused are on it too.
+    #[test]
+    fn a_page_is_as_long_as_what_is_sent_of_it() {
+        let (ann, bob) = (UserId::generate(), UserId::generate());
+        let chat = ChatId::between(ann, bob).expect("two people");
+        for text in ["\u{1}", "\u{7f}", "\"", "\u{1f600}", "x"] {
+            let message =
+                |seq| Message { chat, seq, sender: ann, content: text.repeat(4_000), sent_at: Timestamp::from_millis(1_800_000_000_007) };
+            for before in [0, 100_000] {
+                let list = (0..200).rev().map(message).collect();
+                let (page, next) = cut_page(list, 150, Room::after(before), |message| message, MessageBody::from).expect("a page");
+                let sent = before + serde_json::to_vec(&serde_json::json!({ "messages": page, "nextBefore": next })).expect("JSON").len();
+                let entry = sent / page.len();
+                assert!(sent <= MAX_PAGE_BYTES && next.is_some(), "{} of {text:?} in {sent} bytes", page.len());
+                assert!(page.len() == 150 || sent + entry > MAX_PAGE_BYTES - FRAME_BYTES, "{} of {text:?} in {sent} bytes", page.len());
+            }
+        }
     }
 
     proptest! {

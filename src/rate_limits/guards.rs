@@ -1,4 +1,5 @@
-//! Before the endpoints: counts each request as traffic of its payer, and tells in the answer how the payer stands.
+//! Around the endpoints: counts each request as traffic of its payer, tells in the answer how the payer stands, and counts the answer
+//! until it is taken.
 //!
 //! The headers are those of draft-ietf-httpapi-ratelimit-headers-10.
 
@@ -36,10 +37,26 @@ pub async fn count_and_pass(
     let standing = traffic.and_then(|traffic| take(request.request(), traffic, payer));
     let mut answer = match standing.as_ref().and_then(refusal) {
         Some(refusal) => request.error_response(refusal),
+        None if traffic.is_some() => pass(request, next, payer).await?,
         None => next.call(request).await?.map_into_boxed_body(),
     };
     tell(answer.headers_mut(), standing.as_ref());
     Ok(answer)
+}
+
+/// Serves a request in its payer's turn, if there is room for its answer.
+async fn pass(request: ServiceRequest, next: Next<impl MessageBody + 'static>, payer: Payer) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(unsent) = request.app_data::<web::Data<RateLimits>>().map(|limits| limits.0.unsent.clone()) else {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    };
+    // What changes something has a small answer, and a body that may be long on its way.
+    if request.method().is_safe() {
+        unsent.wait_for_turn(request.request(), payer).await;
+    }
+    if let Err(refusal) = unsent.admit(payer) {
+        return Ok(request.error_response(refusal));
+    }
+    Ok(unsent.hold(next.call(request).await?.map_into_boxed_body(), payer))
 }
 
 /// Refuses a request that has no valid token; by 429 once its net has used up what it may.

@@ -2,7 +2,7 @@
 //!
 //! Two kinds of limit: events that protect people (guesses, mail, strangers' chats) are counted in the store
 //! ([`ClientLimits`]), where instances and restarts do not multiply them; plain traffic is counted in memory (`traffic`)
-//! by the guards of the endpoints ([`count_and_pass`], [`count_open`]).
+//! by the guards of the endpoints ([`count_and_pass`], [`count_open`]), and so are the bytes of answers that nobody takes (`unsent`).
 
 mod client_address;
 mod client_limits;
@@ -11,6 +11,7 @@ mod guards;
 mod limit_settings;
 mod login;
 mod traffic;
+mod unsent;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,11 +25,13 @@ pub use guards::{count_and_pass, count_and_refuse, count_open};
 pub use limit_settings::{Bucket, LimitSettings, PollLimits};
 pub use login::Attempt;
 pub use traffic::Payer;
+pub use unsent::{BUFFERED_BYTES, Turn};
 
 use crate::domain::Net;
 use crate::http::Traffic;
 use crate::store::Store;
 use traffic::{Standing, TrafficLimits};
+use unsent::Unsent;
 
 /// All limits of a process. Clones share the counts.
 #[derive(Clone)]
@@ -38,6 +41,7 @@ struct Shared {
     settings: LimitSettings,
     client_address: ClientAddress,
     traffic: TrafficLimits,
+    unsent: Unsent,
     store: Arc<dyn Store>,
 }
 
@@ -45,7 +49,7 @@ impl RateLimits {
     /// The limits of a process on its store.
     pub fn new(settings: LimitSettings, client_address: ClientAddress, store: Arc<dyn Store>) -> Self {
         let traffic = TrafficLimits::new(&settings, &governor::clock::MonotonicClock);
-        Self(Arc::new(Shared { settings, client_address, traffic, store }))
+        Self(Arc::new(Shared { settings, client_address, traffic, unsent: Unsent::default(), store }))
     }
 
     /// The net of the client whose request came from `peer` with these headers.

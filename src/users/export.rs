@@ -9,9 +9,9 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::{ChatId, Timestamp, UserId};
-use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, SessionEntry, cut_page, decode_cursor, optional, text_schema};
+use crate::http::{ApiError, ErrorCode, Fields, MessageBody, Query, Room, SessionEntry, cut_page, decode_cursor, optional, text_schema};
 use crate::identity::Bearer;
-use crate::store::{AccountData, Conversation, ConversationCursor, MessageCursor, MessagesFrom, Store, StoreError};
+use crate::store::{AccountData, Conversation, ConversationCursor, Message, MessageCursor, MessagesFrom, Store, StoreError};
 
 const PAGE_ENTRIES: usize = 100;
 /// What the cursor to a page of conversations begins with; the first of them has nothing behind it.
@@ -107,14 +107,21 @@ pub(super) async fn export(request: HttpRequest, bearer: Bearer, store: web::Dat
     let store = store.get_ref();
     let (lines, next) = match check(request.query_string())? {
         Place::Account => {
-            let (found, (messages, next)) =
-                futures_util::try_join!(store.find_account_data(bearer.session_key()), message_lines(store, &bearer, None))?;
+            let messages = store.list_messages(bearer.user(), None, PAGE_ENTRIES + 1);
+            let (found, messages) = futures_util::try_join!(store.find_account_data(bearer.session_key()), messages)?;
             let mut lines = account_lines(bearer.admit(found)?);
+            let (messages, next) = message_lines(messages, Room::after(to_ndjson(&lines)?.len()))?;
             lines.extend(messages);
             (lines, next)
         }
-        Place::Messages(cursor) => behind_session(store, &bearer, message_lines(store, &bearer, Some(&cursor))).await?,
-        Place::Conversations(cursor) => behind_session(store, &bearer, conversation_lines(store, &bearer, cursor.as_ref())).await?,
+        Place::Messages(cursor) => {
+            let messages = store.list_messages(bearer.user(), Some(&cursor), PAGE_ENTRIES + 1);
+            message_lines(behind_session(store, &bearer, messages).await?, Room::after(0))?
+        }
+        Place::Conversations(cursor) => {
+            let conversations = store.list_conversations(bearer.user(), cursor.as_ref(), PAGE_ENTRIES + 1, bearer.now());
+            conversation_lines(behind_session(store, &bearer, conversations).await?)?
+        }
     };
     let mut answer = HttpResponse::Ok();
     if let Some(next) = next {
@@ -138,34 +145,28 @@ fn parse_place(text: &str) -> Option<Place> {
     }
 }
 
-/// A page that needs nothing of the caller but a live session.
-async fn behind_session(
-    store: &dyn Store,
-    bearer: &Bearer,
-    page: impl Future<Output = Result<Page, StoreError>>,
-) -> Result<Page, ApiError> {
-    let (found, page) = futures_util::try_join!(store.find_session(bearer.session_key()), page)?;
-    bearer.admit(found).map(|()| page)
+/// A read that needs nothing of the caller but a live session.
+async fn behind_session<T>(store: &dyn Store, bearer: &Bearer, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, ApiError> {
+    let (found, read) = futures_util::try_join!(store.find_session(bearer.session_key()), read)?;
+    bearer.admit(found).map(|()| read)
 }
 
-async fn message_lines(store: &dyn Store, bearer: &Bearer, before: Option<&MessageCursor>) -> Result<Page, StoreError> {
-    // One more than the page holds tells whether there is another page.
-    let mut messages = store.list_messages(bearer.user(), before, PAGE_ENTRIES + 1).await?;
-    let next = cut_page(&mut messages, PAGE_ENTRIES, |message| message);
+/// One message more than the page holds tells whether there is another page.
+fn message_lines(messages: Vec<Message>, room: Room) -> Result<Page, ApiError> {
     // Whoever has no message has no chat.
     let then_chats = (!messages.is_empty()).then(|| CONVERSATIONS.to_owned());
-    Ok((messages.into_iter().map(|message| Line::Message(message.into())).collect(), next.or(then_chats)))
+    let (lines, next) = cut_page(messages, PAGE_ENTRIES, room, |message| message, |message| Line::Message(message.into()))?;
+    Ok((lines, next.or(then_chats)))
 }
 
-async fn conversation_lines(store: &dyn Store, bearer: &Bearer, before: Option<&ConversationCursor>) -> Result<Page, StoreError> {
-    let mut conversations = store.list_conversations(bearer.user(), before, PAGE_ENTRIES + 1, bearer.now()).await?;
-    let next = cut_page(&mut conversations, PAGE_ENTRIES, |conversation| &conversation.last_message);
+fn conversation_lines(conversations: Vec<Conversation>) -> Result<Page, ApiError> {
     let line = |conversation: Conversation| Line::Conversation {
         chat_id: conversation.chat().to_string(),
         user_id: conversation.peer_id().to_string(),
         read_seq: conversation.read_seq,
     };
-    Ok((conversations.into_iter().map(line).collect(), next.map(|cursor| format!("{CONVERSATIONS}{cursor}"))))
+    let (lines, next) = cut_page(conversations, PAGE_ENTRIES, Room::after(0), |conversation| &conversation.last_message, line)?;
+    Ok((lines, next.map(|cursor| format!("{CONVERSATIONS}{cursor}"))))
 }
 
 fn account_lines(data: AccountData) -> Vec<Line> {

@@ -13,6 +13,7 @@ tests!(Context:
     an_export_holds_everything_that_is_kept,
     messages_go_on_over_pages,
     chats_go_on_over_pages,
+    the_account_counts_towards_the_512_kib_of_its_page,
     an_export_holds_no_secret_and_nothing_of_others,
     a_cursor_that_is_none_is_refused,
 );
@@ -72,6 +73,20 @@ async fn chats_go_on_over_pages(context: Arc<Context>) {
     }
     assert_eq!(lines.iter().map(|line| text(&line["chatId"])).collect::<BTreeSet<_>>().len(), 34);
     assert_eq!(lines.len(), 34);
+}
+
+/// With more and more sessions, whose lines come first, fewer messages fit.
+async fn the_account_counts_towards_the_512_kib_of_its_page(context: Arc<Context>) {
+    let (ann, bob) = context.pair().await;
+    for _ in 0..100 {
+        bob.send(&ann, &"\"".repeat(3_000)).await.ok();
+    }
+    for _ in 0..20 {
+        let answer = ann.get(ROUTE).await;
+        let bytes = answer.body.len();
+        assert!(bytes <= 512 * 1024 && bytes > 505 * 1024, "{bytes} bytes");
+        ann.log_in_again().await;
+    }
 }
 
 async fn messages_go_on_over_pages(context: Arc<Context>) {

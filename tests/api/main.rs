@@ -58,6 +58,7 @@ mod settings;
 mod support;
 mod terminal_chat;
 mod token_rules;
+mod unread;
 mod white_space;
 mod window;
 
@@ -113,6 +114,7 @@ fn main() -> ExitCode {
         openapi::TESTS,
         json_bodies::TESTS,
         limits::TESTS,
+        unread::TESTS,
         metrics::TESTS,
         passwords::TESTS,
         pages::TESTS,

@@ -75,7 +75,7 @@ impl Document {
     )
 )]
 pub(super) async fn show_document(request: HttpRequest, document: web::Data<Document>) -> Result<HttpResponse, ApiError> {
-    Ok(document.get()?.respond(KnownTags::of(&request).as_ref(), |response| {
+    Ok(document.get()?.unless_known(KnownTags::of(&request).as_ref()).respond(|response| {
         // To be asked for each time, and sent when it is another one.
         response.insert_header((CACHE_CONTROL, "no-cache"));
     }))
