@@ -22,6 +22,7 @@ mod mongodb_elections;
 mod mongodb_examined;
 mod mongodb_only;
 mod mongodb_plans;
+mod mongodb_probe;
 mod mongodb_summaries;
 mod mongodb_undecodable;
 mod mongodb_watcher;
@@ -148,6 +149,7 @@ fn main() -> ExitCode {
         mongodb_only::TESTS,
         mongodb_plans::TESTS,
         mongodb_elections::TESTS,
+        mongodb_probe::TESTS,
         mongodb_examined::TESTS,
         mongodb_summaries::TESTS,
         mongodb_clock::TESTS,

@@ -21,3 +21,5 @@ pub mod server;
 pub mod smtp;
 #[allow(dead_code, reason = "not every test program speaks TLS")]
 pub mod tls;
+#[allow(dead_code, reason = "not every test program answers for a database")]
+pub mod wire;

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::documents::{ACCESS_CHANGED_AT, CHATS, USERS};
 use super::progress::{access_change, chat_change};
+use super::reason::Reason;
 use crate::logging;
 use crate::store::Change;
 use crate::store::changes::Listeners;
@@ -147,7 +148,7 @@ impl Reader {
     async fn ending(self) -> String {
         match self.task.await {
             Ok(Ok(())) => "the server has ended it".to_owned(),
-            Ok(Err(error)) => logging::causes(&error),
+            Ok(Err(error)) => Reason::from(&error).to_string(),
             Err(panic) => logging::causes(&panic),
         }
     }

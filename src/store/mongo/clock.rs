@@ -6,6 +6,7 @@ use mongodb::Database;
 use mongodb::bson::{DateTime, doc};
 use serde::Deserialize;
 
+use super::computed;
 use super::documents::time;
 use crate::domain::{Clock, Timestamp};
 
@@ -17,6 +18,7 @@ pub(super) struct ServerClock(AtomicI64);
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Hello {
+    #[serde(deserialize_with = "computed::instant")]
     local_time: DateTime,
 }
 

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mongodb::event::EventHandler;
@@ -14,11 +14,11 @@ use mongodb::options::{
     Acknowledgment, ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Database};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
 use super::clock::{self, ServerClock};
 use super::failure::{classify_read, classify_write};
-use super::{deletion, indexes};
+use super::{deletion, indexes, probe};
 use crate::logging;
 use crate::store::StoreError;
 
@@ -52,8 +52,12 @@ pub(super) struct Connection {
     database: OnceLock<Database>,
     /// Whether all indexes are in place. Without them nothing is served.
     ready: AtomicBool,
+    /// Why the database cannot be used, as far as that is known.
+    obstacle: Mutex<String>,
+    /// Whether the server is known to have all that is used.
+    is_suitable: Arc<AtomicBool>,
     /// Held by the look at the indexes that is under way.
-    looking: Arc<Mutex<()>>,
+    looking: Arc<AsyncMutex<()>>,
     permits: Arc<Semaphore>,
     /// What a change needs besides.
     write_permits: Arc<Semaphore>,
@@ -67,6 +71,8 @@ impl Default for Connection {
         Self {
             database: OnceLock::new(),
             ready: AtomicBool::new(false),
+            obstacle: Mutex::new("it was not reached yet".to_owned()),
+            is_suitable: Arc::default(),
             looking: Arc::default(),
             permits: Arc::new(Semaphore::new(POOL as usize)),
             write_permits: Arc::new(Semaphore::new(WRITES as usize)),
@@ -139,17 +145,30 @@ impl Connection {
     pub(super) fn ready_database(&self) -> Result<Database, StoreError> {
         match self.database.get() {
             Some(database) if self.ready.load(Ordering::Acquire) => Ok(database.clone()),
-            _ => Err(StoreError::unavailable("the database was not reached yet, or lacks an index")),
+            _ => Err(self.unusable()),
         }
+    }
+
+    fn unusable(&self) -> StoreError {
+        let obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
+        StoreError::unavailable(format!("the database cannot be used yet: {obstacle}"))
+    }
+
+    /// Notes why the database cannot be used; whether that is something new.
+    fn note_obstacle(&self, obstacle: String) -> bool {
+        let mut noted = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = *noted != obstacle;
+        *noted = obstacle;
+        is_new
     }
 
     /// Asks the server for its time and for every index, which also makes those that were dropped. What cannot be made
     /// stops the service of the store: a rule that no index holds is broken sooner or later.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        let database = self.database.get().ok_or_else(|| StoreError::unavailable("the database was not reached yet"))?;
+        let database = self.database.get().ok_or_else(|| self.unusable())?;
         // One at a time, for an index may take long to build, and each that asks for it keeps a connection waiting.
         let turn = tokio::time::timeout(DEADLINE, Arc::clone(&self.looking).lock_owned()).await.map_err(StoreError::unavailable)?;
-        let looking = look_after(database.clone());
+        let looking = look_after(database.clone(), Arc::clone(&self.is_suitable));
         let checked = tokio::spawn(async move {
             let checked = looking.await;
             drop(turn);
@@ -159,8 +178,10 @@ impl Connection {
         if let Ok(clock_offset) = checked {
             self.clock.note(clock_offset);
         }
-        self.note_readiness(checked.is_ok() || checked.as_ref().is_err_and(|error| is_unreachable(error) && self.is_ready()));
-        checked.map(drop).map_err(classify_read)
+        // Nobody answered: that says nothing about the indexes.
+        let is_unreachable = matches!(checked, Err(StoreError::Unavailable(_)));
+        self.note_readiness(checked.is_ok() || is_unreachable && self.is_ready());
+        checked.map(drop)
     }
 
     /// Finishes what deletions of accounts have left over; what fails is done in the next round.
@@ -208,10 +229,20 @@ async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Store
     permit.map_err(|_late| StoreError::Overloaded)?.map_err(StoreError::unavailable)
 }
 
-/// Makes the indexes and gives the offset of the server's clock.
-async fn look_after(database: Database) -> mongodb::error::Result<i64> {
-    indexes::ensure(&database).await?;
-    clock::measure_offset(&database).await
+/// Makes the indexes and gives the offset of the server's clock; beside that tries, once in the life of a process, whether the server has
+/// all that is used.
+async fn look_after(database: Database, is_suitable: Arc<AtomicBool>) -> Result<i64, StoreError> {
+    let looking = async {
+        indexes::ensure(&database).await.map_err(classify_read)?;
+        clock::measure_offset(&database).await.map_err(classify_read)
+    };
+    if is_suitable.load(Ordering::Acquire) {
+        return looking.await;
+    }
+    let (tried, looked) = futures_util::join!(probe::run(database.clone()), looking);
+    tried?;
+    is_suitable.store(true, Ordering::Release);
+    looked
 }
 
 /// Connects and makes the indexes, as often as it takes, and looks after them until the store is closed.
@@ -224,15 +255,21 @@ pub(super) async fn keep(connection: Arc<Connection>, uri: String, observer: Opt
                 tokio::time::sleep(WATCH_INTERVAL).await;
             }
             Err(error) => {
-                if pause == FIRST_PAUSE {
+                // What was logged already is logged again only after all was well.
+                if connection.note_obstacle(innermost(&error)) || pause == FIRST_PAUSE {
                     let hosts = hosts(&uri);
-                    log::warn!(event = "store_unreachable", error = logging::causes(&error); "no answer from the database at {hosts}: is it up and reachable from here? trying on");
+                    log::warn!(event = "store_unreachable", error = innermost(&error); "the database at {hosts} cannot be used; trying on");
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
+}
+
+/// What an error comes from in the end.
+fn innermost(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// The hosts of a connection string, which may be told while the rest of it may not.
@@ -268,11 +305,6 @@ async fn open(uri: &str, observer: Option<EventHandler<CommandEvent>>) -> mongod
     options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(MAJORITY_WAIT).build());
     let client = Client::with_options(options)?;
     Ok(client.default_database().unwrap_or_else(|| client.database(DEFAULT_DATABASE)))
-}
-
-/// Whether nobody answered, which says nothing about the indexes.
-fn is_unreachable(error: &mongodb::error::Error) -> bool {
-    matches!(classify_read(error.clone()), StoreError::Unavailable(_))
 }
 
 #[cfg(test)]

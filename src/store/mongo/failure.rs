@@ -2,11 +2,12 @@
 
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
+use super::reason::Reason;
 use crate::store::StoreError;
 use crate::store::error::Cause;
 
 /// A unique index has refused a document.
-const DUPLICATE_KEY: i32 = 11_000;
+pub(super) const DUPLICATE_KEY: i32 = 11_000;
 /// Codes of a server that is stopping, elected or deposed, cut off from others, or out of time, by the categories that
 /// `error_codes.yml` of MongoDB gives them (not primary, shutdown, network, interruption, retriable, exceeded time limit, stale
 /// shard version), and 64, a majority that did not answer in time: the operation may have been applied.
@@ -34,19 +35,20 @@ pub(super) fn classify_read(error: Error) -> StoreError {
 
 /// A failure of a change: only what certainly was not applied is "unavailable".
 pub(super) fn classify_write(error: Error) -> StoreError {
+    let reason = Reason::from(&error);
     match error.kind.as_ref() {
         ErrorKind::ServerSelection { .. }
         | ErrorKind::DnsResolve { .. }
         | ErrorKind::Authentication { .. }
         | ErrorKind::InvalidTlsConfig { .. }
-        | ErrorKind::Shutdown => StoreError::unavailable(error),
+        | ErrorKind::Shutdown => StoreError::unavailable(reason),
         // A pool is also cleared under operations that wait for their answer.
         ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::Write(WriteFailure::WriteConcernError(_)) => {
-            StoreError::outcome_unknown(error)
+            StoreError::outcome_unknown(reason)
         }
         _ => match code(&error) {
-            Some((code, text)) => classify_code(code, text)(error.into()),
-            None => StoreError::broken(error),
+            Some((code, text)) => classify_code(code, text)(reason.into()),
+            None => StoreError::broken(reason),
         },
     }
 }

@@ -49,6 +49,15 @@ pub(super) async fn ensure(database: &Database) -> mongodb::error::Result<()> {
     Ok(())
 }
 
+/// One of each kind, for the probe to try on a collection of its own.
+pub(super) fn of_the_probe() -> [IndexModel; 3] {
+    [
+        unique("key", doc! { "key": 1 }, Some("key")),
+        partial("list", doc! { "list.n": 1, "n": -1 }, "list"),
+        expiring("expired", "expiresAt"),
+    ]
+}
+
 fn plain(name: &str, keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).options(IndexOptions::builder().name(name.to_owned()).build()).build()
 }

@@ -10,12 +10,13 @@ use super::connection::DEADLINE;
 use super::documents::{USERS, date, user_key};
 use super::expressions::literal;
 use super::outbox::{self, OutboxDocument, mail_key, outbox_fields};
-use super::{MongoStore, mail_tokens};
+use super::{MongoStore, computed, mail_tokens};
 use crate::domain::{MailPurpose, Timestamp, UserId};
 use crate::store::{DueMail, MailStore, NewMail, NewMailToken, StoreError};
 
 #[derive(Deserialize)]
 struct Count {
+    #[serde(deserialize_with = "computed::whole_number")]
     waiting: i64,
 }
 

@@ -1,7 +1,7 @@
 //! The MongoDB backend: a database shared by any number of processes.
 //!
-//! Every rule is one atomic write to one document, so a standalone server, a replica set, a sharded cluster and
-//! compatible services all do. `documents` shows what is kept, `indexes` what is unique, `connection` how an operation
+//! Every rule is one atomic write to one document, and there are no transactions. `probe` tries at the start whether the server has
+//! what is used. `documents` shows what is kept, `indexes` what is unique, `connection` how an operation
 //! gets to the server and how it fails. The traits are in `accounts`, `users`, `chats`, `mail` and `throttles`, which
 //! leave what is longer to the files named after it.
 
@@ -10,6 +10,7 @@ mod change_query;
 mod change_stream;
 mod chats;
 mod clock;
+mod computed;
 mod connection;
 mod conversations;
 mod deletion;
@@ -25,10 +26,13 @@ mod ownership;
 mod passwords;
 mod patience;
 mod people;
+mod probe;
+mod probe_operators;
 mod profile_changes;
 mod profiles;
 mod progress;
 mod reads;
+mod reason;
 mod relations;
 mod sessions;
 mod throttles;

@@ -3,6 +3,7 @@
 use mongodb::bson::{Binary, RawDocument};
 use serde::Deserialize;
 
+use super::computed;
 use super::documents::{CHATS, Undecodable, chat_id};
 use crate::domain::{ChatId, UserId};
 use crate::store::{Change, ChatProgress};
@@ -25,7 +26,9 @@ struct LastSeq {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ReadSeqs {
+    #[serde(deserialize_with = "computed::whole_number")]
     low: i64,
+    #[serde(deserialize_with = "computed::whole_number")]
     high: i64,
 }
 

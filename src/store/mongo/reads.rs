@@ -120,8 +120,8 @@ fn note_undecodable(collection: &str, document: &RawDocument) -> Option<Bson> {
     key
 }
 
-/// At most `limit` documents in one batch, so that the page is one operation.
+/// At most `limit` documents in one batch, so that the page is one operation. An empty order is none: some servers refuse it.
 pub(super) fn page(sort: Document, limit: usize) -> Result<FindOptions, StoreError> {
     let batch = u32::try_from(limit).map_err(StoreError::broken)?;
-    Ok(FindOptions::builder().sort(sort).limit(i64::from(batch)).batch_size(batch).build())
+    Ok(FindOptions::builder().sort(Some(sort).filter(|sort| !sort.is_empty())).limit(i64::from(batch)).batch_size(batch).build())
 }
