@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::logging::causes;
 use crate::mail::Transport;
-use crate::settings::{Mode, Settings};
+use crate::settings::{Mode, SettingError, Settings, StoreSetting};
 use crate::startup;
 use crate::store::StoreError;
 
@@ -38,13 +38,24 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Tries everything that valid settings name. Needs a Tokio runtime.
-pub async fn check(settings: &Settings) -> Vec<Finding> {
-    vec![
-        Finding { what: "settings", outcome: Ok(summary(settings)) },
-        Finding { what: "store", outcome: check_store(settings).await },
-        Finding { what: "mail", outcome: check_mail(settings).await },
-    ]
+/// What says which store there is, and how mail leaves. One of them that is wrong leaves nothing to try.
+const OF_THE_STORE: [&str; 2] = ["MONGODB_URI", "DATA_DIR"];
+const OF_MAIL: [&str; 3] = ["MAIL_URL", "MAIL_FROM", "MAIL_CA_FILE"];
+
+/// Tries everything that the settings name, but for what the mistakes in them are about. Needs a Tokio runtime.
+pub async fn check(settings: &Settings, mistakes: &[SettingError]) -> Vec<Finding> {
+    let is_right = |names: &[&str]| !mistakes.iter().any(|mistake| names.contains(&mistake.variable));
+    let mut findings = Vec::new();
+    if mistakes.is_empty() {
+        findings.push(Finding { what: "settings", outcome: Ok(summary(settings)) });
+    }
+    if is_right(&OF_THE_STORE) {
+        findings.push(Finding { what: "store", outcome: check_store(settings).await });
+    }
+    if is_right(&OF_MAIL) {
+        findings.push(Finding { what: "mail", outcome: check_mail(settings).await });
+    }
+    findings
 }
 
 fn summary(settings: &Settings) -> String {
@@ -66,7 +77,15 @@ async fn check_store(settings: &Settings) -> Result<String, String> {
     store.close().await;
     match checked {
         Ok(()) => Ok(format!("the {kind} store answers and has every index")),
-        Err(error) => Err(format!("the {kind} store does not answer; is the server of MONGODB_URI up and reachable? {}", causes(&error))),
+        Err(error) => Err(format!("the {kind} store cannot be used, look at {}: {}", advice(&settings.store), causes(&error))),
+    }
+}
+
+/// Which setting says where the store is.
+fn advice(store: &StoreSetting) -> &'static str {
+    match store {
+        StoreSetting::Embedded => "DATA_DIR",
+        StoreSetting::MongoDb(_) => "MONGODB_URI and its server",
     }
 }
 

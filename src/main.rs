@@ -23,7 +23,9 @@ const EXIT_CONFIG: u8 = 78;
 const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    match std::env::args().nth(1).as_deref() {
+    // What is no text is no argument of ours; `args` would panic over it.
+    let argument = std::env::args_os().nth(1).map(|argument| argument.to_string_lossy().into_owned());
+    match argument.as_deref() {
         None => run(),
         Some("--check") => diagnose(),
         Some("--health") => ask_for_health(),
@@ -100,17 +102,12 @@ fn serve_metrics(settings: &Settings, app: &App) -> Result<Option<ServerHandle>,
 
 /// Tells in a line each what works and what there is to do; the exit code tells whether there is anything.
 fn diagnose() -> ExitCode {
-    let settings = match Settings::from_environment() {
-        Ok(settings) => settings,
-        Err(errors) => {
-            print(errors.iter().map(|error| format!("to do   {error}\n")));
-            return ExitCode::FAILURE;
-        }
-    };
+    let (settings, errors) = Settings::examine_environment();
     print(settings.warnings.iter().map(|warning| format!("note    {warning}\n")));
-    let findings = actix_web::rt::System::new().block_on(check::check(&settings));
+    print(errors.iter().map(|error| format!("to do   {error}\n")));
+    let findings = actix_web::rt::System::new().block_on(check::check(&settings, &errors));
     print(findings.iter().map(|finding| format!("{finding}\n")));
-    if findings.iter().all(check::Finding::is_ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if errors.is_empty() && findings.iter().all(check::Finding::is_ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Whether the server of these settings, which runs already, is well: the exit code tells a container or a supervisor.

@@ -39,7 +39,7 @@ impl Reader<'_> {
     pub(super) fn public_base_url(&mut self, mode: Mode) -> Option<String> {
         let Some(url) = self.get("PUBLIC_BASE_URL") else {
             if mode == Mode::Production {
-                self.wrong("PUBLIC_BASE_URL", "is required in production, e.g. https://chat.example.com");
+                self.wrong_in_production("PUBLIC_BASE_URL", "is required in production, e.g. https://chat.example.com");
             }
             return None;
         };
@@ -47,7 +47,10 @@ impl Reader<'_> {
         let secure = url.strip_prefix("https://").is_some_and(is_host);
         let local = url.strip_prefix("http://").is_some_and(|rest| is_host(rest) && is_local(rest));
         if !(secure || local || mode == Mode::Development && url.strip_prefix("http://").is_some_and(is_host)) {
-            self.wrong("PUBLIC_BASE_URL", "must be an https address such as https://chat.example.com (http towards localhost only)");
+            self.wrong_in_production(
+                "PUBLIC_BASE_URL",
+                "must be an https address such as https://chat.example.com (http towards localhost only)",
+            );
         }
         Some(url)
     }

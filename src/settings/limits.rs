@@ -41,7 +41,12 @@ impl Reader<'_> {
         match self.get("LIMITS").as_deref() {
             None | Some("on") => return settings,
             Some("off") if mode == Mode::Development => return LimitSettings::off(),
-            Some("off") => self.wrong("LIMITS", "must not be off in production: raise the limit that is too low, e.g. LIMIT_SEND=50/10s"),
+            Some("off") => {
+                self.wrong_in_production(
+                    "LIMITS",
+                    "must not be off in production: raise the limit that is too low, e.g. LIMIT_SEND=50/10s",
+                );
+            }
             Some(_) => self.wrong("LIMITS", "must be on or off"),
         }
         settings

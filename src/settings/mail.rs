@@ -53,7 +53,7 @@ impl Reader<'_> {
             },
         };
         if mode == Mode::Production && matches!(transport, TransportSetting::Folder(_) | TransportSetting::Log) {
-            self.wrong("MAIL_URL", "must be a mail server in production, e.g. smtp://user:password@host:587, or none");
+            self.wrong_in_production("MAIL_URL", "must be a mail server in production, e.g. smtp://user:password@host:587, or none");
         }
         transport
     }
@@ -63,7 +63,7 @@ impl Reader<'_> {
         let Some(text) = self.get("MAIL_FROM") else {
             // Only a server on this machine may know what to do with that sender.
             if mode == Mode::Production && matches!(transport, TransportSetting::Smtp(server) if server.tls != SmtpTls::Offered) {
-                self.wrong("MAIL_FROM", "is required with a mail server, e.g. Chat <no-reply@chat.example.com>");
+                self.wrong_in_production("MAIL_FROM", "is required with a mail server, e.g. Chat <no-reply@chat.example.com>");
             }
             return fallback;
         };

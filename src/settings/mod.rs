@@ -3,15 +3,16 @@
 //! Nothing else reads the environment. All mistakes are told at once; an error names the variable and never its value.
 
 mod addresses;
+mod dot_env;
 mod limits;
 mod mail;
 mod mongodb_uri;
 mod rules;
+mod source;
 mod token_keys;
 mod unknown;
 mod variables;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 pub use mail::MailSetting;
+use source::Source;
 pub use variables::{VARIABLES, Variable};
 
 use crate::auth::RegistrationPolicy;
@@ -141,28 +143,29 @@ impl fmt::Display for SettingError {
 impl Settings {
     /// Reads the environment and, for what it lacks, the file `.env` in the working directory.
     pub fn from_environment() -> Result<Self, Vec<SettingError>> {
-        let file = dot_env().map_err(|mistake| vec![mistake])?;
-        let settings = Self::load(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()))?;
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).chain(file.into_keys());
-        Ok(Self { warnings: unknown::warnings(names), ..settings })
+        let (settings, errors) = Self::examine_environment();
+        if errors.is_empty() { Ok(settings) } else { Err(errors) }
+    }
+
+    /// The same with all mistakes beside what there is. A setting that one of them names is made up.
+    #[must_use]
+    pub fn examine_environment() -> (Self, Vec<SettingError>) {
+        let mut source = Source::of_process();
+        let (settings, errors) = Self::examine(|name| source.get(name));
+        // How a value is written comes first: what it says is looked at once that is right.
+        let is_named = |error: &SettingError| source.errors.iter().any(|named| named.variable == error.variable);
+        let others: Vec<_> = errors.into_iter().filter(|error| !is_named(error)).collect();
+        source.errors.extend(others);
+        (Self { warnings: source.warnings, ..settings }, source.errors)
     }
 
     /// Reads the settings by way of `lookup`. An empty value counts as none.
     pub fn load(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<SettingError>> {
-        rules::load(&|name| lookup(name).filter(|value| !value.is_empty()))
+        let (settings, errors) = Self::examine(lookup);
+        if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
-}
 
-/// The variables of the file `.env`, if there is one.
-fn dot_env() -> Result<HashMap<String, String>, SettingError> {
-    let problem = match dotenvy::from_path_iter(".env").and_then(Iterator::collect) {
-        Ok(variables) => return Ok(variables),
-        Err(error) if error.not_found() => return Ok(HashMap::new()),
-        // The parser's own message quotes the line, which may hold a secret.
-        Err(dotenvy::Error::LineParse(_, index)) => {
-            format!("is not a list of NAME=value lines: one has a mistake near its character {index}, perhaps a quote that is not closed")
-        }
-        Err(error) => format!("cannot be read: {error}"),
-    };
-    Err(SettingError { variable: ".env", problem })
+    fn examine(lookup: impl Fn(&str) -> Option<String>) -> (Self, Vec<SettingError>) {
+        rules::examine(&|name| lookup(name).filter(|value| !value.is_empty()))
+    }
 }

@@ -4,17 +4,13 @@ use std::net::IpAddr;
 
 use mongodb::options::{Acknowledgment, ConnectionString, HostInfo, ServerAddress, Tls};
 
-/// The mistakes in a connection string; in `production` also what would lose data or send it in clear.
-pub(super) fn problems(uri: &str, production: bool) -> Vec<&'static str> {
-    match ConnectionString::parse(uri) {
-        Ok(parsed) if production => weaknesses(&parsed),
-        Ok(_) => Vec::new(),
-        // The driver's message may quote the string, which holds a password.
-        Err(_) => vec!["is not a connection string such as mongodb://localhost:27017/chat"],
-    }
+/// What in a connection string would lose data, or send it in clear; `None` when it is no connection string.
+pub(super) fn weaknesses(uri: &str) -> Option<Vec<&'static str>> {
+    // The driver's message may quote the string, which holds a password.
+    ConnectionString::parse(uri).ok().map(|uri| weaknesses_of(&uri))
 }
 
-fn weaknesses(uri: &ConnectionString) -> Vec<&'static str> {
+fn weaknesses_of(uri: &ConnectionString) -> Vec<&'static str> {
     let concern = uri.write_concern.as_ref();
     let weak_acknowledgment = |concern: &mongodb::options::WriteConcern| !matches!(concern.w, None | Some(Acknowledgment::Majority));
     let checks = [
@@ -53,27 +49,33 @@ fn is_loopback(hosts: &HostInfo) -> bool {
 mod tests {
     use super::*;
 
+    fn number(uri: &str) -> usize {
+        weaknesses(uri).expect("a connection string").len()
+    }
+
     #[test]
     fn what_is_no_connection_string_is_refused_everywhere() {
         for bad in ["localhost:27017", "postgres://localhost", "mongodb://", "mongodb://user:p@ss@host"] {
-            assert_eq!(problems(bad, false).len(), 1, "{bad}");
+            assert!(weaknesses(bad).is_none(), "{bad}");
         }
     }
 
     #[test]
-    fn a_laptop_may_use_anything_and_production_may_not() {
-        let remote = "mongodb://db.example.com/chat";
-        assert!(problems(remote, false).is_empty());
-        assert_eq!(problems(remote, true).len(), 2);
-        assert!(problems("mongodb://localhost,127.0.0.1:1/chat", true).is_empty());
-        assert!(problems("mongodb://user:pw@db.example.com/?tls=true&retryWrites=false", true).is_empty());
-        assert!(problems("mongodb+srv://user:pw@db.example.com/?retrywrites=false", true).is_empty());
+    fn production_takes_no_server_elsewhere_without_tls_and_a_password() {
+        assert_eq!(number("mongodb://db.example.com/chat"), 2);
+        for good in [
+            "mongodb://localhost,127.0.0.1:1/chat",
+            "mongodb://user:pw@db.example.com/?tls=true&retryWrites=false",
+            "mongodb+srv://user:pw@db.example.com/?retrywrites=false",
+        ] {
+            assert_eq!(number(good), 0, "{good}");
+        }
     }
 
     #[test]
     fn production_gives_up_neither_certificates_nor_durability() {
         for weak in ["tls=true&tlsInsecure=true", "tls=true&tlsAllowInvalidCertificates=true", "w=1", "journal=false"] {
-            assert_eq!(problems(&format!("mongodb://localhost/?{weak}"), true).len(), 1, "{weak}");
+            assert_eq!(number(&format!("mongodb://localhost/?{weak}")), 1, "{weak}");
         }
     }
 }

@@ -15,8 +15,9 @@ const UNRESOLVED_REFERENCE: &str = "@Microsoft.KeyVault(";
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
-    let mut reader = Reader { lookup, errors: Vec::new() };
+/// The settings and the mistakes in them. What a mistake names is made up.
+pub(super) fn examine(lookup: Lookup<'_>) -> (Settings, Vec<SettingError>) {
+    let mut reader = Reader { lookup, errors: Vec::new(), why_production: "" };
     reader.refuse_unresolved_references();
     let listen = reader.listen();
     let mode = reader.mode(listen);
@@ -47,12 +48,14 @@ pub(super) fn load(lookup: Lookup<'_>) -> Result<Settings, Vec<SettingError>> {
         warnings: Vec::new(),
         data_dir,
     };
-    if reader.errors.is_empty() { Ok(settings) } else { Err(reader.errors) }
+    (settings, reader.errors)
 }
 
 pub(super) struct Reader<'a> {
     lookup: Lookup<'a>,
     errors: Vec<SettingError>,
+    /// What makes this production though nobody has said so, and what to do on a laptop.
+    why_production: &'static str,
 }
 
 impl Reader<'_> {
@@ -73,26 +76,44 @@ impl Reader<'_> {
         self.errors.push(SettingError { variable, problem: problem.into() });
     }
 
+    /// Notes a mistake that is one in production only.
+    pub(super) fn wrong_in_production(&mut self, variable: &'static str, problem: &str) {
+        self.wrong(variable, format!("{problem}{}", self.why_production));
+    }
+
     /// Production unless everything says laptop: the default must be the safe one.
     fn mode(&mut self, listen: SocketAddr) -> Mode {
         let in_azure = self.is_in_azure();
         match self.get("APP_ENV").as_deref() {
-            Some("production") => Mode::Production,
-            Some("development") if in_azure => {
-                self.wrong("APP_ENV", "must not be development in Azure: remove it or set production");
-                Mode::Production
-            }
+            Some("production") => return Mode::Production,
+            Some("development") if in_azure => self.wrong("APP_ENV", "must not be development in Azure: remove it or set production"),
             Some("development") if !listen.ip().is_loopback() => {
                 self.wrong("APP_ENV", "may be development on loopback only: set LISTEN=127.0.0.1:8080, or APP_ENV=production");
-                Mode::Production
             }
-            Some("development") => Mode::Development,
-            Some(_) => {
-                self.wrong("APP_ENV", "must be development or production");
-                Mode::Production
-            }
-            None if in_azure || self.is_hosted() || !listen.ip().is_loopback() || self.get("MONGODB_URI").is_some() => Mode::Production,
-            None => Mode::Development,
+            Some("development") => return Mode::Development,
+            Some(_) => self.wrong("APP_ENV", "must be development or production"),
+            None => match self.reason_for_production(listen) {
+                Some(reason) => self.why_production = reason,
+                None => return Mode::Development,
+            },
+        }
+        Mode::Production
+    }
+
+    /// What says production when `APP_ENV` says nothing.
+    fn reason_for_production(&self, listen: SocketAddr) -> Option<&'static str> {
+        if self.is_in_azure() {
+            Some("; in Azure this is production")
+        } else if self.is_hosted() {
+            Some("; FUNCTIONS_CUSTOMHANDLER_PORT makes this production: on a laptop set APP_ENV=development")
+        } else if !listen.ip().is_loopback() {
+            Some(
+                "; LISTEN, which is beyond this machine, makes this production: on a laptop set LISTEN=127.0.0.1:8080 and APP_ENV=development",
+            )
+        } else if self.get("MONGODB_URI").is_some() {
+            Some("; MONGODB_URI makes this production: on a laptop set APP_ENV=development")
+        } else {
+            None
         }
     }
 
@@ -133,12 +154,17 @@ impl Reader<'_> {
                     "is required in Azure, where instances share no disk, e.g. mongodb+srv://user:password@host/chat",
                 );
             } else if production && self.get("DATA_DIR").is_none() {
-                self.wrong("MONGODB_URI", "is required in production; or set DATA_DIR to a folder to use the embedded store");
+                self.wrong_in_production("MONGODB_URI", "is required in production; or set DATA_DIR to a folder to use the embedded store");
             }
             return StoreSetting::Embedded;
         };
-        for problem in mongodb_uri::problems(&uri, production) {
-            self.wrong("MONGODB_URI", problem);
+        match mongodb_uri::weaknesses(&uri) {
+            None => self.wrong("MONGODB_URI", "is not a connection string such as mongodb://localhost:27017/chat"),
+            Some(weaknesses) => {
+                for weakness in weaknesses.into_iter().filter(|_| production) {
+                    self.wrong_in_production("MONGODB_URI", weakness);
+                }
+            }
         }
         StoreSetting::MongoDb(uri.into())
     }

@@ -21,7 +21,10 @@ impl Reader<'_> {
     pub(super) fn jwt_secret(&mut self, mode: Mode) -> Option<String> {
         let Some(secret) = self.get("JWT_SECRET") else {
             if mode == Mode::Production {
-                self.wrong("JWT_SECRET", "is required in production: 32 random bytes or more, e.g. of `openssl rand -base64 48`");
+                self.wrong_in_production(
+                    "JWT_SECRET",
+                    "is required in production: 32 random bytes or more, e.g. of `openssl rand -base64 48`",
+                );
             }
             return None;
         };

@@ -130,3 +130,34 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "`json` or `text`; one line an event, to standard output",
     },
 ];
+
+/// What else is read, by libraries and of the platform: whether a terminal has colours (`anstream`), what the driver tells MongoDB of
+/// where it runs, how panics are told and how large stacks are (Rust), where SQLite keeps what it sorts, and whether this is Azure.
+pub(super) const READ_BY_LIBRARIES: &[&str] = &[
+    "CI",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLORTERM",
+    "NO_COLOR",
+    "TERM",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "FUNCTIONS_WORKER_RUNTIME",
+    "FUNCTION_MEMORY_MB",
+    "FUNCTION_NAME",
+    "FUNCTION_REGION",
+    "FUNCTION_TIMEOUT_SEC",
+    "KUBERNETES_SERVICE_HOST",
+    "K_SERVICE",
+    "VERCEL",
+    "VERCEL_REGION",
+    "RUST_BACKTRACE",
+    "RUST_LIB_BACKTRACE",
+    "RUST_MIN_STACK",
+    "SQLITE_TMPDIR",
+    "TMPDIR",
+    "WEBSITE_INSTANCE_ID",
+    "WEBSITE_SITE_NAME",
+];

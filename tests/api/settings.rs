@@ -1,5 +1,7 @@
 //! How a process is told what to do, and how it refuses what it is told.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -7,12 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_functions::settings::VARIABLES;
+use mongodb::bson::{Document, doc};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::client::{Answer, Client, Person};
 use crate::context::Context;
+use crate::support::mongodb::TestDatabase;
 use crate::support::server::{EXECUTABLE, Environment, JWT_SECRET, Server, run_to_end};
+use crate::support::wire::{self, refusal};
 use crate::tests;
 
 /// Settings do not depend on the store of the way.
@@ -23,10 +28,15 @@ tests!(Context:
     production_refuses_to_start_with_what_is_missing in ONCE,
     a_dot_env_file_fills_what_the_environment_lacks in ONCE,
     a_dot_env_file_with_a_mistake_is_told_and_not_quoted in ONCE,
+    a_secret_is_the_same_however_it_is_written_and_has_no_quotes in ONCE,
+    what_is_no_text_is_refused_by_name in ONCE,
+    what_makes_a_laptop_production_is_told in ONCE,
     help_lists_every_setting in ONCE,
     whoever_reads_the_help_may_stop in ONCE,
     a_check_says_what_works_and_what_there_is_to_do in crate::context::ALONE,
     a_check_tells_wrong_settings_and_what_cannot_be_reached in ONCE,
+    what_the_database_refuses_is_told_in_a_plain_sentence in &["mongodb"],
+    a_database_that_cannot_be_reached_is_told_in_a_plain_sentence in ONCE,
     a_running_server_is_asked_for_its_health in ONCE,
     the_data_belongs_to_its_owner_only in ONCE,
     a_made_key_is_kept_and_not_shown in ONCE,
@@ -109,9 +119,77 @@ async fn a_dot_env_file_with_a_mistake_is_told_and_not_quoted(_: Arc<Context>) {
     };
     std::fs::write(&file, "JWT_SECRET=\"oops").expect("written");
     let told = errors();
-    assert!(told.starts_with(".env: is not a list of NAME=value lines") && !told.contains("oops"), "{told}");
+    assert!(told.starts_with("JWT_SECRET: begins with a quote") && !told.contains("oops"), "{told}");
+    std::fs::write(&file, "SERVICES=auth\noops").expect("written");
+    assert_eq!(errors(), ".env: line 2 is not NAME=value\n");
     std::fs::remove_file(&file).and_then(|()| std::fs::create_dir(&file)).expect("a folder in its place");
     assert!(errors().starts_with(".env: cannot be read: "));
+}
+
+async fn a_secret_is_the_same_however_it_is_written_and_has_no_quotes(_: Arc<Context>) {
+    let secret = "Zk3$HOMEq8vN$wm1x\\n${HOME}`id`#4Tz8";
+    let data = tempfile::tempdir().expect("a folder");
+    let environment = Environment::new().with("HOME", "/root").without("JWT_SECRET");
+    let serve = |environment: &Environment, file: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(".env"), file).expect("written");
+        let server = Server::start(&environment.clone().with("DATA_DIR", data.path().display().to_string()), folder.path());
+        (folder, server.expect("a server"))
+    };
+    let (_folder, first) = serve(&environment.clone().with("JWT_SECRET", secret), "");
+    let ann = Person::register(&Client::new(first.url())).await;
+    first.kill();
+    for file in ["JWT_SECRET=#", "JWT_SECRET=\"#\"", "export JWT_SECRET = '#' \r\n"].map(|form| form.replacen('#', secret, 1)) {
+        let (_folder, server) = serve(&environment, &file);
+        ann.at(&Client::new(server.url())).profile().await;
+        server.kill();
+    }
+    for quoted in [format!("\"{secret}\""), format!("'{secret}'")] {
+        let (code, _, errors) = run(&environment.clone().with("JWT_SECRET", quoted), &[]);
+        assert_eq!((code, errors.lines().count()), (Some(78), 1), "{errors}");
+        assert!(errors.starts_with("JWT_SECRET: stands in quotes, which are part of a value") && !errors.contains(secret), "{errors}");
+    }
+}
+
+async fn what_is_no_text_is_refused_by_name(_: Arc<Context>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let value = OsStr::from_bytes(b"mongodb://canary\xff/chat");
+    let command = || {
+        let mut command = Command::new(EXECUTABLE);
+        command.env_clear().current_dir(folder.path());
+        command
+    };
+    for name in ["MONGODB_URI", "JWT_SECRET", "RUST_LOG", "NO_COLOR", "WEBSITE_SITE_NAME", "FUNCTIONS_CUSTOMHANDLER_PORT"] {
+        for (argument, status, start) in [(None, 78, ""), (Some("--health"), 78, ""), (Some("--check"), 1, "to do   ")] {
+            let output = command().env(name, value).args(argument).output().expect("the program runs");
+            let told = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+            assert_eq!(output.status.code(), Some(status), "{told}");
+            assert!(told.contains(&format!("{start}{name}: is not UTF-8 text\n")) && !told.contains("canary"), "{told}");
+        }
+    }
+    std::fs::write(folder.path().join(".env"), b"MONGODB_URI=mongodb://canary\xff/chat").expect("written");
+    let output = command().output().expect("the program runs");
+    let told = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!((output.status.code(), told.as_str()), (Some(78), "MONGODB_URI: is not UTF-8 text in line 1 of .env\n"));
+    let output = command().arg(value).output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(64), "an argument that is no text");
+}
+
+async fn what_makes_a_laptop_production_is_told(_: Arc<Context>) {
+    for (name, value, told) in [
+        ("MONGODB_URI", "mongodb://localhost/chat", "MONGODB_URI makes this production: on a laptop set APP_ENV=development"),
+        ("LISTEN", "0.0.0.0:0", "LISTEN, which is beyond this machine, makes this production: on a laptop set LISTEN=127.0.0.1:8080"),
+        ("FUNCTIONS_CUSTOMHANDLER_PORT", "7072", "FUNCTIONS_CUSTOMHANDLER_PORT makes this production: on a laptop set APP_ENV=development"),
+        ("WEBSITE_SITE_NAME", "chat", "in Azure this is production"),
+    ] {
+        let laptop = Environment::default().with(name, value).with("LIMITS", "off").with("MAIL_URL", "log:");
+        let (code, _, errors) = run(&laptop, &[]);
+        assert_eq!(code, Some(78), "{errors}");
+        let required: Vec<_> = errors.lines().filter(|line| line.contains("production")).collect();
+        assert!(required.len() >= 4 && required.iter().all(|line| line.contains(told) || line.contains("in Azure")), "{errors}");
+    }
+    let (_, _, errors) = run(&Environment::default().with("APP_ENV", "production"), &[]);
+    assert!(!errors.contains("makes this"), "whoever says so knows: {errors}");
 }
 
 async fn help_lists_every_setting(_: Arc<Context>) {
@@ -143,8 +221,9 @@ async fn a_check_says_what_works_and_what_there_is_to_do(context: Arc<Context>) 
 
 async fn a_check_tells_wrong_settings_and_what_cannot_be_reached(context: Arc<Context>) {
     let (code, output, _) = run(&context.environment().with("LISTEN", "nowhere").with("LOG_FORMAT", "xml"), &["--check"]);
-    assert_eq!((code, output.lines().count()), (Some(1), 2), "{output}");
-    assert!(output.lines().all(|line| line.starts_with("to do   ")), "{output}");
+    let starts: Vec<_> = output.lines().map(|line| line.split(':').next().expect("a beginning")).collect();
+    // What the mistakes are not about is tried all the same.
+    assert_eq!((code, starts), (Some(1), vec!["to do   LISTEN", "to do   LOG_FORMAT", "ok      store", "ok      mail"]), "{output}");
     let nobody = format!("127.0.0.1:{}", crate::context::free_port());
     let environment =
         context.environment().with("MONGODB_URI", format!("mongodb://{nobody}/chat")).with("MAIL_URL", format!("smtp://{nobody}"));
@@ -152,6 +231,118 @@ async fn a_check_tells_wrong_settings_and_what_cannot_be_reached(context: Arc<Co
     assert_eq!(code, Some(1), "{output}");
     let to_do: Vec<_> = output.lines().filter(|line| line.starts_with("to do   ")).collect();
     assert!(to_do.len() == 2 && to_do[0].contains("MONGODB_URI") && to_do[1].contains("MAIL_URL"), "{output}");
+    let (code, output, _) = run(&environment.with("JWT_SECRET", "short"), &["--check"]);
+    let to_do: Vec<_> = output.lines().filter_map(|line| line.strip_prefix("to do   ")).collect();
+    assert_eq!((code, to_do.len()), (Some(1), 3), "{output}");
+    assert!(to_do[0].starts_with("JWT_SECRET: ") && to_do[1].starts_with("store: ") && to_do[2].starts_with("mail: "), "{output}");
+}
+
+/// A database that a user has to log in to, and of which the one that the settings name does not get in.
+fn refuse_logins(command: &Document) -> Option<Document> {
+    command.contains_key("saslStart").then(|| refusal(18, "AuthenticationFailed", "Authentication failed."))
+}
+
+/// The same for those who do not try.
+fn ask_for_logins(command: &Document) -> Option<Document> {
+    let message = "command createIndexes requires authentication";
+    command.contains_key("createIndexes").then(|| refusal(13, "Unauthorized", message))
+}
+
+/// A server that is no primary.
+fn be_a_secondary(command: &Document) -> Option<Document> {
+    let of_state =
+        doc! { "ok": 1.0, "ismaster": false, "isWritablePrimary": false, "secondary": true, "setName": "rs", "hosts": ["127.0.0.1:1"] };
+    let of_version = doc! { "maxWireVersion": 21, "minWireVersion": 0, "maxBsonObjectSize": 16_777_216, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000 };
+    ["hello", "isMaster", "ismaster"]
+        .iter()
+        .any(|name| command.contains_key(*name))
+        .then(|| of_state.into_iter().chain(of_version).collect())
+}
+
+/// A server that lacks an operator.
+fn know_no_current_date(command: &Document) -> Option<Document> {
+    command.to_string().contains("$currentDate").then(|| refusal(9, "FailedToParse", "Unknown modifier: $currentDate"))
+}
+
+/// What the driver makes of a failure, which nobody should have to read.
+fn assert_plain(line: &str) {
+    for dump in ["Kind:", "labels", "Topology", "RawDocument", "\\x", "server response", "canary"] {
+        assert!(!line.contains(dump), "{line}");
+    }
+}
+
+async fn what_the_database_refuses_is_told_in_a_plain_sentence(_: Arc<Context>) {
+    let cases: [(Refusing, &str, &str); 4] = [
+        (
+            refuse_logins,
+            "mongodb://ann:canary@HERE/chat?directConnection=true",
+            "the server refused the user name or password of MONGODB_URI",
+        ),
+        (
+            ask_for_logins,
+            "mongodb://HERE/chat?directConnection=true",
+            "the server asks for a user name and a password, or does not let this user do what the program does",
+        ),
+        (be_a_secondary, "mongodb://HERE/chat", "servers answer, and none of them is the primary"),
+        (
+            know_no_current_date,
+            "mongodb://HERE/chat?directConnection=true",
+            "the server lacks what the program needs: update with $currentDate (code 9: Unknown modifier: $currentDate)",
+        ),
+    ];
+    futures_util::future::join_all(cases.map(|(refusing, uri, told)| assert_told(refusing, uri, told))).await;
+}
+
+type Refusing = fn(&Document) -> Option<Document>;
+
+/// What is refused is told by the check, and in the log of a server that starts.
+async fn assert_told(refusing: Refusing, uri: &str, told: &str) {
+    let database = TestDatabase::new().expect("a server");
+    let port = wire::start(database.address(), refusing).await;
+    let environment = Environment::new().with("MONGODB_URI", uri.replace("HERE", &format!("127.0.0.1:{port}")));
+    assert_checked(environment.clone(), told).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&environment, folder.path()).expect("a server");
+    let line = logged(&server, "store_unreachable").await;
+    assert!(line.contains(told), "{line}");
+    assert_plain(&line);
+}
+
+async fn assert_checked(environment: Environment, told: &str) {
+    let (code, output, _) = tokio::task::spawn_blocking(move || run(&environment, &["--check"])).await.expect("run");
+    let line = output.lines().find(|line| line.starts_with("to do   store: ")).unwrap_or_else(|| panic!("{output}"));
+    assert!(code == Some(1) && line.contains(told), "{told}: {output}");
+    assert_plain(line);
+}
+
+/// The first line of an event.
+async fn logged(server: &Server, event: &str) -> String {
+    let begun = Instant::now();
+    loop {
+        if let Some(line) = server.log().into_iter().find(|line| line.contains(&format!("\"{event}\""))) {
+            return line;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", server.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn a_database_that_cannot_be_reached_is_told_in_a_plain_sentence(_: Arc<Context>) {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = silent.local_addr().expect("an address");
+    let closing = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let closes = closing.local_addr().expect("an address");
+    std::thread::spawn(move || closing.incoming().map_while(Result::ok).for_each(drop));
+    let cases = [
+        (format!("mongodb://127.0.0.1:{}/chat", crate::context::free_port()), "nothing listens there"),
+        ("mongodb://nobody.invalid/chat".to_owned(), "the host name of MONGODB_URI cannot be resolved"),
+        ("mongodb+srv://ann:canary@nobody.invalid/chat".to_owned(), "the host name of MONGODB_URI cannot be resolved"),
+        (format!("mongodb://{closes}/chat"), "the connection was cut off"),
+        (format!("mongodb://{closes}/chat?tls=true"), "no TLS connection comes about"),
+        (format!("mongodb://{silent}/chat?connectTimeoutMS=100"), "the server did not answer in time"),
+    ];
+    let checks = cases.into_iter().map(|(uri, told)| assert_checked(Environment::new().with("MONGODB_URI", uri), told));
+    futures_util::future::join_all(checks).await;
 }
 
 fn mode(path: &Path) -> u32 {

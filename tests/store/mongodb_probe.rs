@@ -15,7 +15,7 @@ use crate::support::wire::{self, refusal};
 use crate::{Context, connect, tests};
 
 /// What is awaited takes that long only if it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(10);
 
 tests!(Context:

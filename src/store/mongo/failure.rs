@@ -34,6 +34,7 @@ pub(super) fn classify_read(error: Error) -> StoreError {
 }
 
 /// A failure of a change: only what certainly was not applied is "unavailable".
+#[allow(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 pub(super) fn classify_write(error: Error) -> StoreError {
     let reason = Reason::from(&error);
     match error.kind.as_ref() {

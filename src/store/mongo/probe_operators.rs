@@ -19,9 +19,7 @@ pub(super) struct Try {
 }
 
 /// A field whose value is an instant that the server chooses.
-fn some_instant() -> Option<Bson> {
-    Some(Bson::DateTime(DateTime::MAX))
-}
+const SOME_INSTANT: Bson = Bson::DateTime(DateTime::MAX);
 
 impl Try {
     pub(super) fn is_done(&self, document: &Document) -> bool {
@@ -123,7 +121,7 @@ pub(super) const UPDATES: &[Try] = &[
     Try { name: "$max", field: "max", change: || doc! { "$max": { "max": { "n": 1 } } }, outcome: || Some(doc! { "n": 1 }.into()) },
     Try { name: "$min", field: "min", change: || doc! { "$min": { "min": 1 } }, outcome: || Some(1.into()) },
     Try { name: "$inc", field: "inc", change: || doc! { "$inc": { "inc": 1 } }, outcome: || Some(1.into()) },
-    Try { name: "$currentDate", field: "now", change: || doc! { "$currentDate": { "now": true } }, outcome: some_instant },
+    Try { name: "$currentDate", field: "now", change: || doc! { "$currentDate": { "now": true } }, outcome: || Some(SOME_INSTANT) },
     Try { name: "$pull", field: "pulled", change: || doc! { "$pull": { "pulled": { "$gte": 2 } } }, outcome: || Some([1].to_vec().into()) },
     Try {
         name: "$push with $each, $sort and $slice",
@@ -142,7 +140,7 @@ pub(super) const EXPRESSIONS: &[Try] = &[
         outcome: || Some(Bson::Array(Vec::new())),
     },
     Try { name: "$$REMOVE", field: "e3", change: || doc! { "e": { "$ifNull": ["$nothing", "$$REMOVE"] } }, outcome: || None },
-    Try { name: "$$NOW", field: "e4", change: || doc! { "e": "$$NOW" }, outcome: some_instant },
+    Try { name: "$$NOW", field: "e4", change: || doc! { "e": "$$NOW" }, outcome: || Some(SOME_INSTANT) },
     Try {
         name: "$cond, $and, $or, $not, $eq, $ne, $gt, $gte, $lt and $lte",
         field: "e5",
