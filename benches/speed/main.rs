@@ -27,6 +27,8 @@ mod logins;
 mod mongo_seed;
 #[path = "../../tests/support/mongodb.rs"]
 mod mongodb_server;
+#[path = "../../tests/support/not_run.rs"]
+mod not_run;
 mod numbers;
 mod operations;
 mod original;

@@ -11,11 +11,11 @@ use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
 use serde_json::{Value, json};
 
-use crate::database_server::not_run;
 use crate::gunicorn::{self, Gunicorn};
 use crate::load::{self, Connection, Request};
 use crate::mongo_seed;
 use crate::mongodb_server::TestDatabase;
+use crate::not_run::not_run;
 use crate::people::new_name;
 use crate::process::Process;
 use crate::report::{Goal, Row, Section, grouped};

@@ -12,9 +12,10 @@ use mongodb::bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::database_server::{self, DatabaseServer, not_run};
+use crate::database_server::{self, DatabaseServer};
 use crate::hosted;
 use crate::mongodb_server::TestDatabase;
+use crate::not_run::not_run;
 use crate::people::{self, Person};
 use crate::server::{Environment, Server};
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::client::PASSWORD;
 use crate::context::Context;
 use crate::support::browser::Browser;
-use crate::support::database_server::not_run;
+use crate::support::not_run::not_run;
 use crate::tests;
 use crate::window::Window;
 
@@ -27,7 +27,9 @@ const OPEN_EVERYTHING: &str = "for (const part of document.querySelectorAll('det
 
 /// The rules, as a script; `None`, loudly, where they are not installed, which fails in continuous integration.
 fn rules() -> Option<String> {
-    std::fs::read_to_string(RULES).ok().or_else(|| not_run("there is no axe-core; .ci/install-axe installs it"))
+    std::fs::read_to_string(RULES)
+        .ok()
+        .or_else(|| not_run("the rules of accessibility, since there is no axe-core (.ci/install-axe installs it)"))
 }
 
 async fn inspect(browser: &Browser, rules: &str, view: &str) {

@@ -63,18 +63,17 @@ mod white_space;
 mod window;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use context::Context;
 use support::harness::{self, Way};
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let ways = vec![
-        Way { name: "sqlite", context: runtime.block_on(Context::on_sqlite()).map(Arc::new) },
-        Way { name: "mongodb", context: runtime.block_on(Context::on_mongodb()).map(Arc::new) },
-        Way { name: "instances", context: runtime.block_on(Context::on_two_instances()).map(Arc::new) },
-        Way { name: "host", context: runtime.block_on(Context::behind_the_host()).map(Arc::new) },
+    let ways = [
+        Way::new("sqlite", Context::on_sqlite),
+        Way::on_mongodb("mongodb", |test| test.is_of("original_client"), Context::on_mongodb),
+        Way::on_mongodb("instances", |test| test.is_of("original_client"), Context::on_two_instances),
+        Way::new("host", Context::behind_the_host),
     ];
     let tests = [
         original_client::TESTS,
@@ -130,5 +129,5 @@ fn main() -> ExitCode {
         rate_limits::traffic::TESTS,
         rate_limits::outages::TESTS,
     ];
-    harness::run(&runtime, ways, &tests, Context::tear_down)
+    harness::run(&runtime, &ways, &tests, Context::tear_down)
 }

@@ -98,10 +98,7 @@ async fn every_success_is_seen_as_it_is_told(context: Arc<Context>) {
 async fn begin(walk: &mut Walk, context: &Context) -> Person {
     let client = context.anonymous();
     for path in ["/", "/api/health", "/api/docs", "/api/app", "/api/openapi.json", "/api/auth/email", "/api/auth/password-reset"] {
-        let mut answer = walk.ask(client.request(Method::GET, path)).await;
-        while answer.is_health_of_a_busy_store() {
-            answer = walk.ask(client.request(Method::GET, path)).await;
-        }
+        let _any = walk.ask(client.request(Method::GET, path)).await;
     }
     let tag = client.get("/api/openapi.json").await.header("etag").to_owned();
     let known = walk.ask(client.request(Method::GET, "/api/openapi.json").header("If-None-Match", tag)).await;

@@ -92,8 +92,7 @@ async fn of_30_uses_at_once_one_succeeds(context: Arc<Context>) {
     let answers = join_all(passwords.iter().map(|password| redeem(&context, &token, password))).await;
     let won: Vec<_> = (0..30).filter(|index| answers[*index].status == 200).collect();
     assert_eq!(won.len(), 1, "{answers:?}");
-    // Whoever found no place in the queue for hashing has changed nothing.
-    assert!(answers.iter().all(|answer| [200, 422, 503].contains(&answer.status.as_u16())), "{answers:?}");
+    assert!(answers.iter().all(|answer| [200, 422].contains(&answer.status.as_u16())), "{answers:?}");
     context.anonymous().log_in(&ann.email, &passwords[won[0]]).await.ok();
 }
 

@@ -255,11 +255,10 @@ fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: Re
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    // A store that is listened to watches its database in the background.
-    let _entered = runtime.enter();
-    let sqlite = Context::without_mail(Observed::on_sqlite());
-    let mongodb = runtime.block_on(Observed::on_mongodb()).map(Context::without_mail);
-    let ways = vec![Way { name: "sqlite", context: Ok(Arc::new(sqlite)) }, Way { name: "mongodb", context: mongodb.map(Arc::new) }];
+    let ways = [
+        Way::new("sqlite", async || Ok(Context::without_mail(Observed::on_sqlite()))),
+        Way::on_mongodb("mongodb", |_none| false, async || Observed::on_mongodb().await.map(Context::without_mail)),
+    ];
     let tests = [budget::TESTS, clocks::TESTS, expiry::TESTS, lifetimes::TESTS, limits::TESTS, model::TESTS, polls::TESTS];
-    harness::run(&runtime, ways, &tests, |context| async move { context.clear().await })
+    harness::run(&runtime, &ways, &tests, |context| async move { context.clear().await })
 }

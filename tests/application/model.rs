@@ -23,7 +23,6 @@ use step::{Caller, Chat, Door, Mark, Relation, Step, Token, Whom};
 use tokio::runtime::Handle;
 use tokio::task::{JoinSet, block_in_place};
 
-use crate::support::mongodb::TestDatabase;
 use crate::{Context, people, support, tests};
 
 tests!(Context:
@@ -36,15 +35,12 @@ const STEPS: usize = 50;
 /// Runs at a time.
 const AT_ONCE: u32 = 4;
 
-/// Runs in all; fewer where the only database at hand is the slow one.
-fn runs(context: &Context) -> u32 {
-    let default = if context.database.is_some() && TestDatabase::is_slow() { 50 } else { 500 };
-    support::chance::count("MODEL_RUNS", default)
-}
+/// Runs in all.
+const RUNS: u32 = 500;
 
 async fn whatever_people_do_is_answered_as_the_model_says(context: Arc<Context>) {
     let (context, password) = (Arc::new(context.fresh_without_mail().await), people::password().await);
-    let (runs, seed) = (runs(&context), support::chance::seed("MODEL_SEED"));
+    let (runs, seed) = (support::chance::count("MODEL_RUNS", RUNS), support::chance::seed("MODEL_SEED"));
     let (mut workers, has_failed) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
     for worker in 0..AT_ONCE {
         let (context, password, has_failed) = (Arc::clone(&context), password.clone(), Arc::clone(&has_failed));

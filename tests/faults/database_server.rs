@@ -17,14 +17,14 @@ async fn a_database_server_killed_three_times_loses_nothing(context: Arc<Context
     let server = site.start();
     let client = Client::new(server.url());
     let is_ready = || async { client.get("/api/health").await.status == 200 };
-    eventually("the database is ready", Duration::from_secs(30), is_ready).await;
+    eventually("the database is ready", is_ready).await;
     let ledger = Ledger::open(server.url()).await;
     ledger.begin();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(400)).await;
         database.kill();
         database.start_again();
-        eventually("the database is ready again", Duration::from_secs(30), is_ready).await;
+        eventually("the database is ready again", is_ready).await;
     }
     let messages = ledger.close().await;
     assert!(messages > 5, "only {messages} messages were sent: nothing was at stake");

@@ -28,7 +28,6 @@ mod process;
 mod support;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use support::harness::{self, Way};
@@ -87,22 +86,25 @@ impl Site {
     }
 }
 
+/// How long something may take that is not to hang.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Asks again until the answer is yes.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, patience: Duration, mut question: impl FnMut() -> F) {
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut question: impl FnMut() -> F) {
     let begun = Instant::now();
     while !question().await {
-        assert!(begun.elapsed() < patience, "after {patience:?}: {what}");
+        assert!(begun.elapsed() < PATIENCE, "after {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let ways = vec![
-        Way { name: "sqlite", context: Ok(Arc::new(Context { with_mongodb: false })) },
-        Way { name: "mongodb", context: TestDatabase::new().map(|_there_is_one| Arc::new(Context { with_mongodb: true })) },
+    let ways = [
+        Way::new("sqlite", async || Ok(Context { with_mongodb: false })),
+        Way::on_mongodb("mongodb", |_none| false, async || TestDatabase::new().map(|_there_is_one| Context { with_mongodb: true })),
     ];
     let tests =
         [process::TESTS, clients::TESTS, database_lost::TESTS, database_server::TESTS, mail::TESTS, log_reader::TESTS, polls::TESTS];
-    harness::run(&runtime, ways, &tests, |_context| async {})
+    harness::run(&runtime, &ways, &tests, |_context| async {})
 }

@@ -10,32 +10,27 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, Person};
-use crate::support::mongodb::TestDatabase;
 use crate::support::server::Server;
-use crate::{Context, Site, eventually, tests};
+use crate::{Context, PATIENCE, Site, eventually, tests};
 
 tests!(Context:
     clients_that_vanish_while_they_wait_leave_nothing,
     asked_to_stop_it_answers_those_who_wait_at_once,
-    of_200_clients_that_come_back_after_a_kill_each_gets_every_message_once,
+    clients_that_come_back_after_a_kill_each_get_every_message_once,
 );
 
 /// Polls of a person at a time, which is as many as one may have.
 const AT_ONCE: usize = 10;
 /// Clients that vanish, in rounds of [`AT_ONCE`].
-const VANISHING: usize = 300;
+const VANISHING: usize = 100;
 /// Connections to its database that a server may open meanwhile, and keeps.
 const POOL: usize = 40;
 /// Connections that the client of a test may keep for its next request.
 const KEPT: usize = 5;
 /// Clients that come back.
-const RETURNING: usize = 200;
+const RETURNING: usize = 30;
 /// A poll has begun to wait by then, on a machine that does much else: nothing tells it from one that is about to.
 const BEGUN: Duration = Duration::from_millis(500);
-/// Within this all is settled after clients have come back.
-const SETTLED_WITHIN: Duration = Duration::from_secs(10);
-/// How many times slower the server is that Python installs.
-const SLOWNESS: u32 = 10;
 
 /// A site whose only limit that counts is that on polls.
 fn limited_site(context: &Context) -> Site {
@@ -61,7 +56,7 @@ async fn wait_everywhere(server: &Server, reader: &Person, peer: &Person) -> Vec
     let mut connections = join_all((0..AT_ONCE).map(|_| wait_somewhere(server, reader, peer))).await;
     // Whoever looks for a place takes one for a moment, which a request may be refused for.
     while has_a_place(reader, peer).await {
-        assert!(begun.elapsed() < SETTLED_WITHIN, "of {} requests too few wait", connections.len());
+        assert!(begun.elapsed() < PATIENCE, "of {} requests too few wait", connections.len());
         connections.push(wait_somewhere(server, reader, peer).await);
     }
     connections
@@ -84,7 +79,7 @@ async fn clients_that_vanish_while_they_wait_leave_nothing(context: Arc<Context>
     let client = Client::new(server.url());
     let (ann, bob) = (Person::register(&client).await, Person::register(&client).await);
     drop(wait_everywhere(&server, &ann, &bob).await);
-    eventually("a place is free", Duration::from_secs(2), || has_a_place(&ann, &bob)).await;
+    eventually("a place is free", || has_a_place(&ann, &bob)).await;
     let before = open_files(&server);
     for _ in 0..VANISHING / AT_ONCE {
         let mut connections = wait_everywhere(&server, &ann, &bob).await;
@@ -93,10 +88,10 @@ async fn clients_that_vanish_while_they_wait_leave_nothing(context: Arc<Context>
             connection.set_zero_linger().expect("a connection");
         }
         drop(connections);
-        eventually("a place is free", Duration::from_secs(2), || has_a_place(&ann, &bob)).await;
+        eventually("a place is free", || has_a_place(&ann, &bob)).await;
     }
     let kept = KEPT + if site.database.is_some() { POOL } else { 0 };
-    eventually("all connections are closed", SETTLED_WITHIN, || async { open_files(&server) <= before + kept }).await;
+    eventually("all connections are closed", || async { open_files(&server) <= before + kept }).await;
     let mut last = wait_everywhere(&server, &ann, &bob).await;
     bob.send(&ann, "hello").await.ok();
     let mut answered = 0;
@@ -149,20 +144,13 @@ async fn asked_to_stop_it_answers_those_who_wait_at_once(context: Arc<Context>) 
 async fn read_on(reader: &Person, peer: &Person, mut seen: Vec<u64>, last: u64) -> Vec<u64> {
     while seen.last().is_none_or(|seq| *seq < last) {
         let after = seen.last().copied().unwrap_or(0);
-        let answer = reader.poll_messages(peer, after, 25).await;
-        if answer.status == StatusCode::SERVICE_UNAVAILABLE {
-            // So many at once may be more than the store takes.
-            assert!(!answer.header("retry-after").is_empty());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        } else {
-            let page = answer.ok();
-            seen.extend(page["messages"].as_array().expect("messages").iter().map(|message| message["seq"].as_u64().expect("a number")));
-        }
+        let page = reader.poll_messages(peer, after, 25).await.ok();
+        seen.extend(page["messages"].as_array().expect("messages").iter().map(|message| message["seq"].as_u64().expect("a number")));
     }
     seen
 }
 
-async fn of_200_clients_that_come_back_after_a_kill_each_gets_every_message_once(context: Arc<Context>) {
+async fn clients_that_come_back_after_a_kill_each_get_every_message_once(context: Arc<Context>) {
     const BEFORE: u64 = 10;
     const AFTER: u64 = 30;
     let site = context.site();
@@ -183,11 +171,8 @@ async fn of_200_clients_that_come_back_after_a_kill_each_gets_every_message_once
     let server = site.start_ready().await;
     let client = Client::new(server.url());
     let (ann, bob) = (ann.at(&client), bob.at(&client));
-    let begun = Instant::now();
     let returning = join_all(seen.into_iter().map(|seen| read_on(&bob, &ann, seen, AFTER)));
     let (_chat, seen) = tokio::join!(ann.send_several(&bob, 20), returning);
-    let patience = if site.database.is_some() && TestDatabase::is_slow() { SETTLED_WITHIN * SLOWNESS } else { SETTLED_WITHIN };
-    assert!(begun.elapsed() < patience, "it took {:?}", begun.elapsed());
     for seen in seen {
         assert!(seen.iter().copied().eq(1..=AFTER), "{seen:?}");
     }

@@ -13,7 +13,6 @@ mod setup;
 mod support;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use support::harness::{self, Way};
 use support::mongodb::TestDatabase;
@@ -28,9 +27,9 @@ pub enum Context {
 fn main() -> ExitCode {
     log::keep();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let ways = vec![
-        Way { name: "sqlite", context: Ok(Arc::new(Context::Sqlite)) },
-        Way { name: "mongodb", context: TestDatabase::new().map(|_usable| Arc::new(Context::Mongodb)) },
+    let ways = [
+        Way::new("sqlite", async || Ok(Context::Sqlite)),
+        Way::on_mongodb("mongodb", |_none| false, async || TestDatabase::new().map(|_usable| Context::Mongodb)),
     ];
-    harness::run(&runtime, ways, &[sessions::TESTS, delivery::TESTS, outage::TESTS], |_context| async {})
+    harness::run(&runtime, &ways, &[sessions::TESTS, delivery::TESTS, outage::TESTS], |_context| async {})
 }

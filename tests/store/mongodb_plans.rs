@@ -17,7 +17,6 @@ use mongodb::event::command::CommandEvent;
 use crate::addresses::owner_and_holder;
 use crate::mongodb_only::MONGODB;
 use crate::people::{NOW, Pair, Person, hash, message, new_account, new_mail, new_registration, new_session, put_token, send};
-use crate::support::database_server::not_run;
 use crate::support::mongodb::TestDatabase;
 use crate::throttles::new_key;
 use crate::{Context, tests};
@@ -44,7 +43,7 @@ impl Commands {
 }
 
 async fn no_query_looks_at_more_than_it_gives(_: Arc<Context>) {
-    let Some((database, store, commands)) = observed().await else { return };
+    let (database, store, commands) = observed().await;
     let (pair, carl) = (Pair::create(&*store).await, Person::create(&*store).await);
     for number in 0..30 {
         send(&*store, &pair.message(&pair.ann, &number.to_string())).await;
@@ -80,17 +79,14 @@ async fn no_query_looks_at_more_than_it_gives(_: Arc<Context>) {
     database.drop_database().await;
 }
 
-/// A store whose commands are seen, on a database of its own; `None` where plans tell nothing.
-pub async fn observed() -> Option<(TestDatabase, Arc<dyn Store>, Commands)> {
-    if TestDatabase::is_slow() {
-        return not_run("this server has no plans like MongoDB's");
-    }
+/// A store whose commands are seen, on a database of its own.
+pub async fn observed() -> (TestDatabase, Arc<dyn Store>, Commands) {
     let (database, commands) = (TestDatabase::new().expect("a server"), Commands::default());
     let store: Arc<dyn Store> = Arc::new(MongoStore::connect_observed(&database.uri(), commands.observer()).expect("a store"));
     while store.check().await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Some((database, store, commands))
+    (database, store, commands)
 }
 
 pub async fn explain(database: &Database, command: &Document, verbosity: &str) -> Document {

@@ -13,8 +13,9 @@ use mongodb::event::command::CommandEvent;
 
 use crate::mongodb_only::MONGODB;
 use crate::people::{NOW, Pair};
-use crate::support::database_server::{DatabaseServer, Kind, not_run};
+use crate::support::database_server::{DatabaseServer, Kind};
 use crate::support::mongodb::TestDatabase;
+use crate::support::not_run::not_run;
 use crate::support::proxy::{Mode, Proxy};
 use crate::{Context, connect_to, tests};
 

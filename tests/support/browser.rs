@@ -9,6 +9,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::not_run::not_run;
+
 /// How long something may take to appear, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The name under which WebDriver tells a reference to an element (W3C WebDriver, 11).
@@ -39,9 +41,7 @@ impl Browser {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
         let mut command = Command::new("chromedriver");
         let Ok(driver) = command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-            assert!(std::env::var_os("CI").is_none(), "NOT RUN: there is no chromedriver");
-            eprintln!("NOT RUN: there is no chromedriver; it comes with Chromium (on Debian: chromium-driver)");
-            return None;
+            return not_run("the pages, since there is no chromedriver (on Debian: chromium-driver)");
         };
         let profile = tempfile::tempdir().expect("a folder");
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");

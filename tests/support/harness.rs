@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
+
+use super::mongodb;
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -19,6 +21,16 @@ pub struct Test<C> {
 }
 
 impl<C> Test<C> {
+    /// Whether it means something in every way.
+    pub fn is_general(&self) -> bool {
+        self.ways.is_empty()
+    }
+
+    /// Whether it is of a file of tests.
+    pub fn is_of(&self, file: &str) -> bool {
+        self.name.split("::").nth(1) == Some(file)
+    }
+
     fn runs_in(&self, way: &str) -> bool {
         self.ways.first().is_none_or(|ways| ways.contains(&way))
     }
@@ -39,28 +51,56 @@ macro_rules! tests {
     };
 }
 
-/// A way to run all tests: its name and what they need, or why it cannot be had.
+type Making<C> = Pin<Box<dyn Future<Output = Result<C, String>>>>;
+
+/// What the tests of a way share, made when the first of them needs it, or why it cannot be had.
+struct Shared<C> {
+    make: Box<dyn Fn() -> Making<C> + Send + Sync>,
+    made: OnceLock<Result<Arc<C>, String>>,
+}
+
+/// A way to run tests: its name, which of them, and what they need.
 pub struct Way<C> {
-    pub name: &'static str,
-    pub context: Result<Arc<C>, String>,
+    name: &'static str,
+    is_run: fn(&Test<C>) -> bool,
+    shared: Arc<Shared<C>>,
+}
+
+impl<C> Way<C> {
+    /// A way that runs every test that means something in it.
+    pub fn new<F: Future<Output = Result<C, String>> + 'static>(name: &'static str, make: impl Fn() -> F + Send + Sync + 'static) -> Self {
+        let shared = Shared { make: Box::new(move || Box::pin(make())), made: OnceLock::new() };
+        Self { name, is_run: |_all| true, shared: Arc::new(shared) }
+    }
+
+    /// A way on the MongoDB server of the test run; on one that is too slow for all tests it runs those of the core, and calls the
+    /// others ignored.
+    pub fn on_mongodb<F: Future<Output = Result<C, String>> + 'static>(
+        name: &'static str,
+        is_core: fn(&Test<C>) -> bool,
+        make: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        let way = Self::new(name, make);
+        if mongodb::is_slow() { Self { is_run: is_core, ..way } } else { way }
+    }
 }
 
 /// Runs every test in every way; a way that cannot be had fails its tests, loudly. `teardown` gets each context.
 pub fn run<C: Send + Sync + 'static, F: Future<Output = ()>>(
     runtime: &Runtime,
-    ways: Vec<Way<C>>,
+    ways: &[Way<C>],
     tests: &[&'static [Test<C>]],
     teardown: impl Fn(Arc<C>) -> F,
 ) -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for way in &ways {
+    for way in ways {
         for test in tests.iter().copied().flatten().filter(|test| test.runs_in(way.name)) {
             trials.push(trial(runtime, way, test));
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    for context in ways.into_iter().filter_map(|way| way.context.ok()) {
+    for context in ways.iter().filter_map(|way| way.shared.made.get()?.clone().ok()) {
         runtime.block_on(teardown(context));
     }
     conclusion.exit_code()
@@ -69,10 +109,12 @@ pub fn run<C: Send + Sync + 'static, F: Future<Output = ()>>(
 fn trial<C: Send + Sync + 'static>(runtime: &Runtime, way: &Way<C>, test: &'static Test<C>) -> Trial {
     // The first part is the name of the test program, which the runner shows anyway.
     let name = test.name.split_once("::").map_or(test.name, |(_, name)| name);
-    let (handle, context) = (runtime.handle().clone(), way.context.clone());
-    Trial::test(format!("{}::{name}", way.name), move || {
-        let context = context.map_err(|reason| format!("NOT RUN: {reason}"))?;
+    let (handle, shared) = (runtime.handle().clone(), Arc::clone(&way.shared));
+    let trial = Trial::test(format!("{}::{name}", way.name), move || {
+        let context = shared.made.get_or_init(|| handle.block_on((shared.make)()).map(Arc::new));
+        let context = context.clone().map_err(|reason| format!("NOT RUN: {reason}"))?;
         handle.block_on((test.run)(context));
         Ok(())
-    })
+    });
+    trial.with_ignored_flag(!(way.is_run)(test))
 }

@@ -13,6 +13,8 @@ pub mod harness;
 #[allow(dead_code, reason = "not every test program puts the real one behind a host")]
 pub mod hosted;
 pub mod mongodb;
+#[allow(dead_code, reason = "not every test program may lack something")]
+pub mod not_run;
 #[allow(dead_code, reason = "not every test program puts something in between")]
 pub mod proxy;
 #[allow(dead_code, reason = "not every test program starts the real one")]

@@ -2,6 +2,12 @@
 
 use mongodb::Client;
 
+/// Whether the server is too slow for all tests; `scripts/with-mongodb` says so of the one that it takes for want of another.
+#[allow(dead_code, reason = "only the harness asks")]
+pub fn is_slow() -> bool {
+    std::env::var_os("TEST_MONGODB_IS_SLOW").is_some()
+}
+
 /// A database that nothing else uses; drop it by [`TestDatabase::drop_database`] when the tests are done.
 pub struct TestDatabase {
     server: String,
@@ -13,13 +19,6 @@ impl TestDatabase {
     pub fn new() -> Result<Self, String> {
         let server = std::env::var("TEST_MONGODB_URI").map_err(|_| "no MongoDB server; use ./test, which finds or starts one")?;
         Ok(Self { server, name: format!("chat_test_{}", uuid::Uuid::new_v4().simple()) })
-    }
-
-    /// Whether the only server at hand is the one that Python installs, which is many times slower than others and has no plans like
-    /// MongoDB's.
-    #[allow(dead_code, reason = "not every test program gives it more time")]
-    pub fn is_slow() -> bool {
-        std::env::var("TEST_MONGODB_SERVER").is_ok_and(|path| path.ends_with("secantusd-py"))
     }
 
     /// Whether the server is MongoDB's own, for which one that was running before is taken.

@@ -60,19 +60,8 @@ impl Chat {
 
     async fn send(&self, sender: &Person, recipient: &Person, content: String) -> Value {
         let body = json!({ "recipientId": recipient.id, "message": content, "clientId": content.replace(' ', "-") });
-        let answer = self.patiently(|| sender.request(Method::POST, "/api/chat/send").json(&body)).await.ok();
+        let answer = sender.post("/api/chat/send", &body).await.ok();
         json!({ "seq": answer["seq"], "content": content, "senderId": sender.id, "timestamp": answer["timestamp"] })
-    }
-
-    /// Asks again as long as the server asks for that.
-    async fn patiently(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Answer {
-        loop {
-            let answer = Answer::of(request()).await;
-            if answer.status != StatusCode::SERVICE_UNAVAILABLE {
-                return answer;
-            }
-            assert!(self.begun.elapsed() < PATIENCE, "{answer:?}");
-        }
     }
 
     /// Whether a reader who has got so far is to go on.
@@ -88,11 +77,9 @@ impl Chat {
     async fn page(&self, reader: &Person, peer: &Person, turn: usize, place: &str, wait: Option<u8>) -> Told<Value> {
         let limit = self.case.limits[turn % self.case.limits.len()];
         let path = format!("/api/chat/messages?with={}&limit={limit}{place}", peer.id);
-        let request = || {
-            let request = reader.request(Method::GET, &path);
-            wait.iter().fold(request, |request, wait| request.header("Prefer", format!("wait={wait}")))
-        };
-        let body = self.patiently(request).await.ok();
+        let request = reader.request(Method::GET, &path);
+        let request = wait.iter().fold(request, |request, wait| request.header("Prefer", format!("wait={wait}")));
+        let body = Answer::of(request).await.ok();
         let count = body["messages"].as_array().map_or(0, Vec::len);
         if count > usize::from(limit) { Err(format!("{count} messages on a page of {limit}")) } else { Ok(body) }
     }
@@ -133,7 +120,7 @@ impl Chat {
 
     async fn mark(&self, chat: &str, seq: u64) -> Told {
         let body = json!({ "chatId": chat, "readSeq": seq });
-        let mark = self.patiently(|| self.bob.request(Method::PUT, "/api/chat/conversations").json(&body)).await.ok();
+        let mark = self.bob.put("/api/chat/conversations", &body).await.ok();
         let (read, last, unread) = (number(&mark, "readSeq"), number(&mark, "lastSeq"), number(&mark, "unread"));
         if read < seq || last < read || unread != last - read { Err(format!("marked up to {seq}: {mark}")) } else { Ok(()) }
     }
@@ -174,8 +161,8 @@ impl Chat {
         let peer = if reader.id == self.ann.id { &self.bob } else { &self.ann };
         let (mut tag, mut seen) = (String::new(), [0; 3]);
         while self.goes_on(seen[0])? {
-            let request = || reader.request(Method::GET, "/api/chat/conversations?limit=100").header("Prefer", format!("wait={WAIT}"));
-            let answer = self.patiently(|| request().header(IF_NONE_MATCH, &tag)).await;
+            let request = reader.request(Method::GET, "/api/chat/conversations?limit=100").header("Prefer", format!("wait={WAIT}"));
+            let answer = Answer::of(request.header(IF_NONE_MATCH, &tag)).await;
             if answer.status == StatusCode::NOT_MODIFIED {
                 return Err(format!("waited in vain for another list than {seen:?}"));
             }
@@ -199,7 +186,7 @@ impl Chat {
         };
         let (ann, bob, last) = (last_of(&self.ann), last_of(&self.bob).max(marked), sent.len() as u64);
         for (reader, peer, own, other) in [(&self.ann, &self.bob, ann, bob), (&self.bob, &self.ann, bob, ann)] {
-            let all = self.patiently(|| reader.request(Method::GET, "/api/chat/conversations?limit=100")).await.ok();
+            let all = reader.get("/api/chat/conversations?limit=100").await.ok();
             let shown =
                 conversation_with(&all, peer).map(|entry| ["lastSeq", "readSeq", "peerReadSeq", "unread"].map(|name| number(entry, name)));
             if shown != Some([last, own, other, last - own]) {

@@ -1,13 +1,12 @@
 //! Guesses of passwords: how many are checked, and whom the limits keep out and whom not.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{ELSEWHERE, HOME, Site, count, is_limited, wait_of};
-use crate::client::{Answer, Client, PASSWORD, Person};
+use crate::client::{Client, PASSWORD, Person};
 use crate::context::{ALONE, Context};
 use crate::tests;
 
@@ -23,26 +22,13 @@ tests!(Context:
     wrong_mail_tokens_are_limited_by_their_net in ALONE,
 );
 
-/// A wrong guess, repeated as long as the server says that it was too busy for it.
-async fn guess(client: &Client, email: &str) -> Answer {
-    let begun = Instant::now();
-    loop {
-        let answer = client.log_in(email, "a wrong password").await;
-        if answer.status != 503 {
-            return answer;
-        }
-        assert!(begun.elapsed() < Duration::from_mins(1), "{answer:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 async fn of_100_guesses_at_once_5_are_checked(context: Arc<Context>) {
     let site =
         Site::new(&context, &[("LIMIT_LOGIN_ACCOUNT_NET", "5/15m"), ("LIMIT_LOGIN_ACCOUNT", "30/1h"), ("LIMIT_LOGIN_NET", "50/15m")]);
     let running = site.start().await;
     let home = running.client(HOME);
     let (ann, bob) = (Person::register(&home).await, Person::register(&home).await);
-    let answers = join_all((0..100).map(|_| guess(&home, &ann.email))).await;
+    let answers = join_all((0..100).map(|_| home.log_in(&ann.email, "a wrong password"))).await;
     assert_eq!((count(&answers, 401), count(&answers, 429)), (5, 95), "{answers:?}");
     let refused = home.log_in(&ann.email, PASSWORD).await;
     assert!(!refused.header("ratelimit").contains("login"), "others' guesses are nobody's to know: {refused:?}");
@@ -107,7 +93,7 @@ async fn failed_logins_are_counted_by_all_instances_together(context: Arc<Contex
     let instances = [site.start().await, site.start().await];
     let clients = [instances[0].client(HOME), instances[1].client(HOME)];
     let ann = Person::register(&clients[0]).await;
-    let answers = join_all((0..40).map(|number| guess(&clients[number % 2], &ann.email))).await;
+    let answers = join_all((0..40).map(|number| clients[number % 2].log_in(&ann.email, "a wrong password"))).await;
     assert_eq!((count(&answers, 401), count(&answers, 429)), (4, 36), "{answers:?}");
     for client in &clients {
         is_limited(client.log_in(&ann.email, PASSWORD).await, 15 * 60);

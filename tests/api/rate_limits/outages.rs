@@ -1,13 +1,11 @@
 //! Limits whose counters cannot be reached.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use reqwest::Method;
 
 use super::{HOME, Site, register, wait_of};
-use crate::client::{Answer, PASSWORD, Person};
+use crate::client::{PASSWORD, Person, once};
 use crate::context::{ALONE, Context};
 use crate::support::proxy::{Mode, Proxy};
 use crate::tests;
@@ -24,10 +22,10 @@ async fn without_its_counters_nothing_runs_unlimited(context: Arc<Context>) {
     let (ann, bob) = (Person::register(&home).await.log_in_again().await, Person::register(&home).await);
     let database = site.database().await;
     database.db_break_counters().await;
-    home.log_in(&ann.email, "a wrong password").await.fails(503, "unavailable");
-    home.log_in(&ann.email, PASSWORD).await.fails(503, "unavailable");
-    register(&home).await.fails(503, "unavailable");
-    ann.send(&bob, "hello").await.fails(503, "unavailable");
+    once(home.log_in(&ann.email, "a wrong password")).await.fails(503, "unavailable");
+    once(home.log_in(&ann.email, PASSWORD)).await.fails(503, "unavailable");
+    once(register(&home)).await.fails(503, "unavailable");
+    once(ann.send(&bob, "hello")).await.fails(503, "unavailable");
     assert!(bob.messages("").await.is_empty(), "what needs no counter goes on");
     database.db_mend_counters().await;
     home.log_in(&ann.email, PASSWORD).await.ok();
@@ -45,17 +43,13 @@ async fn with_the_database_away_nothing_runs_unlimited(context: Arc<Context>) {
     let ann = Person::register(&home).await;
     proxy.set(Mode::Refuse);
     let guesses = join_all((0..10).map(|_| home.log_in(&ann.email, "a wrong password")));
-    let (guesses, registration) = futures_util::join!(guesses, register(&home));
+    let (guesses, registration) = once(async { futures_util::join!(guesses, register(&home)) }).await;
     for answer in guesses.into_iter().chain([registration]) {
         wait_of(&answer);
         assert_eq!(answer.status, 503, "{answer:?}");
     }
     proxy.set(Mode::Forward);
-    let begun = Instant::now();
-    while Answer::of(ann.request(Method::GET, "/api/users/profile")).await.status != 200 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the database is back and not used");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    ann.profile().await;
     home.log_in(&ann.email, PASSWORD).await.ok();
     site.clear().await;
 }
