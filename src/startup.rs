@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::chat::WaitingRoom;
 use crate::domain::Clock;
 use crate::gateway::{App, Metrics};
-use crate::identity::{PasswordHasher, Pseudonyms, Tokens, load_or_make_key};
+use crate::identity::{MailTokens, PasswordHasher, Pseudonyms, Tokens, load_or_make_key};
 use crate::mail::{self, Letters, Mailer, Transport, Worker};
 use crate::rate_limits::RateLimits;
 use crate::settings::{Service, Settings, StoreSetting};
@@ -36,15 +36,13 @@ pub fn start_mail(settings: &Settings, listen_url: &str, store: &Arc<dyn Store>,
     let base_url = settings.public_base_url.as_deref().unwrap_or(listen_url);
     let transport = Transport::open(&settings.mail.transport, base_url)?;
     let letters = Letters::new(base_url, settings.mail.from.clone());
-    Ok(mail::start(transport, letters, Arc::clone(store), clock.clone()))
+    let tokens = MailTokens::new(&secret(settings)?);
+    Ok(mail::start(transport, letters, tokens, Arc::clone(store), clock.clone()))
 }
 
 /// All that the services share.
 pub fn assemble(settings: &Settings, store: Arc<dyn Store>, mailer: Mailer, clock: Clock) -> Result<App, Failure> {
-    let secret = match &settings.jwt_secret {
-        Some(secret) => secret.clone(),
-        None => made_secret(settings)?,
-    };
+    let secret = secret(settings)?;
     let tokens = Tokens::new(&secret);
     let waiting_room = WaitingRoom::new(settings.limits.polls);
     if settings.services.contains(&Service::Chat) {
@@ -70,6 +68,10 @@ pub fn assemble(settings: &Settings, store: Arc<dyn Store>, mailer: Mailer, cloc
         services: settings.services.clone(),
         cors_origins: settings.cors_origins.clone(),
     })
+}
+
+fn secret(settings: &Settings) -> Result<SecretString, Failure> {
+    settings.jwt_secret.clone().map_or_else(|| made_secret(settings), Ok)
 }
 
 fn made_secret(settings: &Settings) -> Result<SecretString, Failure> {

@@ -34,7 +34,7 @@ pub enum MailPurpose {
     PasswordReset,
 }
 
-/// The secret in a mail: 256 random bits, worth one use.
+/// The secret in a mail: 256 bits that nobody can guess, worth one use.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailToken([u8; 32]);
 
@@ -112,6 +112,12 @@ impl MailToken {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
+    }
+
+    /// A token of bytes that nobody can guess.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// Accepts the exact form that [`expose`](Self::expose) writes and nothing else.

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
-use crate::domain::{EmailKey, Hex};
+use crate::domain::{EmailKey, Hex, MailPurpose, MailToken, UserId};
 
 /// Bytes of a key's name, and of a pseudonym: enough to tell them apart, too few to stand for what they are made from.
 const SHORT_BYTES: usize = 8;
@@ -49,10 +49,53 @@ impl Pseudonyms {
     }
 }
 
+/// Makes the tokens that mails carry: a mail that is sent again, because nobody knows whether it arrived, carries the same one.
+#[derive(Clone)]
+pub struct MailTokens([u8; 32]);
+
+impl MailTokens {
+    /// Tokens that last as long as the secret.
+    #[must_use]
+    pub fn new(secret: &SecretString) -> Self {
+        Self(derive(secret, "chat-functions mail token"))
+    }
+
+    /// The token of one order, by the random id that the order has in the store and nowhere else.
+    #[must_use]
+    pub fn of(&self, order: [u8; 16], purpose: MailPurpose, user: UserId, address: &EmailKey) -> MailToken {
+        let mut token = [0; 32];
+        let user = user.to_bytes();
+        // Only the last part has no fixed end.
+        let info = [&order[..], &user, purpose.as_str().as_bytes(), b"\0", address.as_str().as_bytes()];
+        // A key of 32 bytes is long enough, and so few bytes always come out of it.
+        let _fits = Hkdf::<Sha256>::from_prk(&self.0).map(|key| key.expand_multi_info(&info, &mut token));
+        MailToken::from_bytes(token)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::Email;
+
+    #[test]
+    fn a_mail_token_is_the_same_again_and_another_for_anything_that_differs() {
+        let (tokens, ann) = (MailTokens::new(&"one secret".into()), UserId::from_bytes([1; 16]));
+        let key = |text: &str| Email::parse(text).expect("an address").key();
+        let (address, reset) = (key("ann@example.com"), MailPurpose::PasswordReset);
+        let token = tokens.of([7; 16], reset, ann, &address);
+        assert!(token == tokens.of([7; 16], reset, ann, &key("Ann@Example.com")), "however the address is spelt");
+        assert!(token != MailToken::from_bytes([0; 32]));
+        for other in [
+            tokens.of([8; 16], reset, ann, &address),
+            tokens.of([7; 16], MailPurpose::Verification, ann, &address),
+            tokens.of([7; 16], reset, UserId::from_bytes([2; 16]), &address),
+            tokens.of([7; 16], reset, ann, &key("bob@example.com")),
+            MailTokens::new(&"other secret".into()).of([7; 16], reset, ann, &address),
+        ] {
+            assert!(token != other);
+        }
+    }
 
     #[test]
     fn each_purpose_and_each_secret_has_a_key_of_its_own() {

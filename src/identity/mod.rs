@@ -18,7 +18,7 @@ pub use argon2id::{PasswordCost, Verification};
 pub use audit::{Actor, Audit};
 pub use bearer::{Bearer, Caller, require_bearer};
 pub use confirmation::Confirmation;
-pub use derived_key::Pseudonyms;
+pub use derived_key::{MailTokens, Pseudonyms};
 pub use password_hasher::{HashingError, HashingLoad, PasswordHasher};
 pub use signing_key::load_or_make_key;
 pub use tokens::Tokens;

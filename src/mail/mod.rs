@@ -27,15 +27,16 @@ use self::pause::Pause;
 use self::sender::Sender;
 use self::writer::Writer;
 use crate::domain::Clock;
+use crate::identity::MailTokens;
 use crate::store::Store;
 
 /// Starts to send what waits in a store, and to take orders; or neither, if the transport is none. Needs a Tokio runtime.
-pub fn start(transport: Transport, letters: Letters, store: Arc<dyn Store>, clock: Clock) -> (Mailer, Worker) {
+pub fn start(transport: Transport, letters: Letters, tokens: MailTokens, store: Arc<dyn Store>, clock: Clock) -> (Mailer, Worker) {
     let name = transport.name();
     if transport.is_available() {
         log::info!(event = "mail_started", transport = name; "mail goes {}", transport.destination());
         let mailer = Mailer::default();
-        let writer = Writer { letters, store: Arc::clone(&store), clock: clock.clone() };
+        let writer = Writer { letters, tokens, store: Arc::clone(&store), clock: clock.clone() };
         (mailer.clone(), Worker::start(Sender { store, clock, transport, writer, mailer, pause: Pause::default() }))
     } else {
         log::warn!(event = "mail_started", transport = name; "no mail is sent: addresses are not verified, lost passwords not replaced");

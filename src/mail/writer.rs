@@ -1,5 +1,5 @@
-//! Writes the letter for a due mail, and puts its token out first: a token that got lost with a mail is replaced by the
-//! next attempt's, and a store never holds one that could be used.
+//! Writes the letter for a due mail, and puts its token out first: every attempt at a mail carries the same token, made of the server's
+//! secret, and a store never holds one that could be used.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use super::letters::{Letter, Letters};
 use super::sender::Trouble;
 use super::topic::Topic;
 use crate::domain::{Clock, Email, EmailKey, MailPurpose, MailToken, Timestamp};
+use crate::identity::MailTokens;
 use crate::store::{DueMail, NewMailToken, Quota, Store, ThrottleKey, Ticket};
 
 /// How often an address is told that somebody has registered with it once more.
@@ -19,6 +20,7 @@ const NOTES_LABEL: &[u8] = b"mail/already-registered\0";
 /// Writes letters from what the store knows.
 pub(super) struct Writer {
     pub letters: Letters,
+    pub tokens: MailTokens,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
 }
@@ -65,7 +67,7 @@ impl Writer {
 
     /// A token for the mail, which the store knows by its hash; `None` when the account is gone or has another address.
     async fn put_token(&self, mail: &DueMail, purpose: MailPurpose) -> Result<Option<MailToken>, Trouble> {
-        let token = MailToken::generate().map_err(|error| Trouble(format!("there are no random bytes: {error}")))?;
+        let token = self.tokens.of(mail.id.0, purpose, mail.user, &mail.address.key());
         let expires_at = self.clock.now().plus_millis(purpose.lifetime_millis());
         let put = NewMailToken { purpose, hash: token.hash(), address: mail.address.clone(), expires_at };
         Ok(self.store.put_mail_token(mail.user, &put).await?.then_some(token))

@@ -8,8 +8,8 @@ use crate::domain::{Email, MailKind, MailPurpose, MailTokenHash, Timestamp, User
 /// Mail that may wait for one account; more is not taken.
 pub const MAX_MAIL_PER_ACCOUNT: usize = 8;
 
-/// A mail that a change of an account orders. Its token, if it carries one, is made when it is sent: a store never
-/// holds a token that could be used.
+/// A mail that a change of an account orders. Its token, if it carries one, is made when it is sent, of the order's id and the
+/// server's secret: a store never holds a token that could be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMail {
     /// What it is about.
@@ -20,7 +20,7 @@ pub struct NewMail {
     pub at: Timestamp,
 }
 
-/// Names a waiting mail.
+/// Names a waiting mail, by bytes that are in no log: its token is made of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MailId(pub [u8; 16]);
 

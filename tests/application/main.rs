@@ -26,7 +26,7 @@ use chat_functions::auth::RegistrationPolicy;
 use chat_functions::chat::WaitingRoom;
 use chat_functions::domain::{Clock, UserId};
 use chat_functions::gateway::{self, App};
-use chat_functions::identity::{PasswordCost, PasswordHasher, Pseudonyms, Tokens};
+use chat_functions::identity::{MailTokens, PasswordCost, PasswordHasher, Pseudonyms, Tokens};
 use chat_functions::mail::{self, Letters, Mailer, SmtpSetting, SmtpTls, Transport, TransportSetting, Worker};
 use chat_functions::rate_limits::{ClientAddress, LimitSettings, RateLimits};
 use chat_functions::settings::Service;
@@ -132,7 +132,8 @@ impl Context {
             SmtpSetting { host: "127.0.0.1".to_owned(), port: server.port(), tls: SmtpTls::Offered, credentials: None, authorities: None };
         let transport = Transport::open(&TransportSetting::Smtp(setting), url).expect("a transport");
         let letters = Letters::new(url, "Chat <chat@example.com>".parse().expect("a mailbox"));
-        let (mailer, worker) = mail::start(transport, letters, Arc::clone(&observed.store), clock.clone());
+        let (mailer, worker) =
+            mail::start(transport, letters, MailTokens::new(&JWT_SECRET.into()), Arc::clone(&observed.store), clock.clone());
         let client = serve(&observed.store, &clock, mailer, registration, LimitSettings::off());
         Self::new(observed, clock, client, Some(Mail { server, _worker: worker }))
     }

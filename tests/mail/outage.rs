@@ -139,6 +139,7 @@ async fn the_store_holds_no_token_that_could_be_used(context: Arc<Context>) {
     }
     let last = sent.last().expect("a token").hash();
     assert!(holds(&last.to_bytes()), "only this");
+    assert!(sent.iter().all(|token| token.hash() == last), "and every attempt carries the same one");
     setup.tear_down().await;
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use chat_functions::domain::{Clock, Email, MailKind, PasswordHash, Session, SessionId, Timestamp, UserId, Username};
+use chat_functions::identity::MailTokens;
 use chat_functions::mail::{self, Letters, Mailer, SmtpSetting, SmtpTls, Transport, TransportSetting, Worker};
 use chat_functions::settings::{MailSetting, Settings};
 use chat_functions::store::mongo::MongoStore;
@@ -97,7 +98,8 @@ impl Setup {
 
     pub fn start_with(&self, transport: &TransportSetting, store: &Arc<dyn Store>) -> (Mailer, Worker) {
         let transport = Transport::open(transport, BASE_URL).expect("a transport");
-        mail::start(transport, Letters::new(BASE_URL, self.setting().from), Arc::clone(store), self.clock.clone())
+        let tokens = MailTokens::new(&"a secret of every instance".into());
+        mail::start(transport, Letters::new(BASE_URL, self.setting().from), tokens, Arc::clone(store), self.clock.clone())
     }
 
     /// An account, and the mail that is ordered with it.
