@@ -7,6 +7,7 @@ mod page;
 mod parts;
 mod password;
 mod password_reset;
+mod pending_registration;
 mod register;
 mod registration_policy;
 mod sessions;

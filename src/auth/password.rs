@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::parts::Parts;
 use super::personal_words;
 use crate::domain::{MailKind, Password};
-use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody};
+use crate::http::{ApiError, Fields, Json, Message, RequestBody};
 use crate::identity::{Actor, Bearer, Confirmation, PasswordHasher};
 
 #[derive(Deserialize, ToSchema)]
@@ -46,15 +46,16 @@ pub(super) async fn change_password(
     Json(body): Json<ChangePasswordBody>,
 ) -> Result<web::Json<Message>, ApiError> {
     let (current, new) = body.check(&parts.passwords)?;
-    let own = confirmation.confirm(&bearer, &current).await?;
-    let hash = parts.passwords.hash(new, personal_words(&own.username, &own.email), parts.net()).await;
-    let hash = hash.map_err(|error| error.in_field("newPassword"))?;
-    let notice = parts.mailer.order(MailKind::PasswordChanged, &own.email, parts.now);
-    if !parts.store().change_password(bearer.session_key(), &own.password_hash, &hash, notice.as_ref()).await? {
-        // Of two changes at once one is made; the other's current password is a former one by then.
-        return Err(ErrorCode::WrongPassword.into());
+    for _ in 0..Confirmation::ATTEMPTS {
+        let own = confirmation.confirm(&bearer, &current).await?;
+        let hash = parts.passwords.hash(new.clone(), personal_words(&own.username, &own.email), parts.net()).await;
+        let hash = hash.map_err(|error| error.in_field("newPassword"))?;
+        let notice = parts.mailer.order(MailKind::PasswordChanged, &own.email, parts.now);
+        if parts.store().change_password(bearer.session_key(), &own.password_hash, &hash, notice.as_ref()).await? {
+            parts.mailer.notify();
+            parts.audit.note("password_changed", &Actor::User(bearer.user()));
+            return Ok(Message::new("Password changed successfully"));
+        }
     }
-    parts.mailer.notify();
-    parts.audit.note("password_changed", &Actor::User(bearer.user()));
-    Ok(Message::new("Password changed successfully"))
+    Err(Confirmation::overtaken())
 }

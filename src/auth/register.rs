@@ -1,16 +1,18 @@
 //! `POST /api/auth/register`: a new account with its first session; or, where addresses are verified first, a
-//! registration that becomes an account when its mail is answered.
+//! registration that becomes an account when its mail is answered (see `pending_registration`).
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::parts::Parts;
+use super::pending_registration;
 use super::{NewSession, RegistrationPolicy, SessionBody, personal_words};
 use crate::domain::{Email, MailKind, Password, PasswordHash, UserId, Username};
-use crate::http::{Accepted, ApiError, ErrorCode, Fields, Json, Message, OwnUser, RequestBody};
-use crate::identity::{Actor, PasswordHasher};
-use crate::store::{Creation, MessagesFrom, NewAccount, Registration, User};
+use crate::http::{ApiError, ErrorCode, Fields, Json, Message, OwnUser, RequestBody};
+use crate::identity::{Actor, Confirmation, PasswordHasher};
+use crate::rate_limits::Counted;
+use crate::store::{Creation, MessagesFrom, NewAccount, User};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,10 +27,10 @@ pub(super) struct RegisterBody {
 
 impl RequestBody for RegisterBody {}
 
-struct Applicant {
-    username: Username,
-    email: Email,
-    password: Password,
+pub(super) struct Applicant {
+    pub(super) username: Username,
+    pub(super) email: Email,
+    pub(super) password: Password,
 }
 
 impl Applicant {
@@ -45,38 +47,72 @@ impl Applicant {
     post,
     path = "/api/auth/register",
     summary = "Register",
-    description = "Makes an account and begins its first session. A mail to the address verifies that it is its owner's.",
+    description = "Makes an account and begins its first session. A mail to the address verifies that it is its owner's. Where addresses are verified first, registering again with the same name and password replaces the address and sends a new mail.",
     request_body = RegisterBody,
     responses(
         (status = 201, description = "The account is there, and its first session has begun.", body = SessionBody),
         (status = 202, description = "Where addresses are verified first: a mail is on its way, whoever's address it is.", body = Message),
     )
 )]
-pub(super) async fn register(request: HttpRequest, parts: Parts, Json(body): Json<RegisterBody>) -> Result<HttpResponse, ApiError> {
-    let Applicant { username, email, password } = Applicant::read(body, &parts.passwords)?;
+pub(super) async fn register(
+    request: HttpRequest,
+    parts: Parts,
+    confirmation: Confirmation,
+    Json(body): Json<RegisterBody>,
+) -> Result<HttpResponse, ApiError> {
+    let applicant = Applicant::read(body, &parts.passwords)?;
     let counted = parts.limits.register().await?;
-    let hash = match parts.passwords.hash(password, personal_words(&username, &email), parts.net()).await {
-        Ok(hash) => hash,
+    let prepared = match hash(&parts, &applicant).await {
+        Ok(hash) => count_mail(&parts, &applicant.email).await.map(|mail| (hash, mail)),
+        Err(refusal) => Err(refusal),
+    };
+    let (hash, mail) = match prepared {
+        Ok(prepared) => prepared,
         Err(refusal) => {
-            // Whoever has to think of a better password has not registered yet.
+            // Whoever has to think of a better password, or has to wait, has not registered yet.
             counted.give_back();
-            return Err(refusal.into());
+            return Err(refusal);
         }
     };
-    match parts.registration {
-        RegistrationPolicy::Open => create_account(&request, &parts, username, email, hash).await,
-        RegistrationPolicy::Verified => note_registration(&parts, username, email, hash).await,
+    let answer = match parts.registration {
+        RegistrationPolicy::Open => create_account(&request, &parts, applicant, hash, mail.is_some()).await,
+        RegistrationPolicy::Verified => pending_registration::note(&parts, &confirmation, applicant, hash).await,
+    };
+    if let (Err(failure), Some(mail)) = (&answer, mail)
+        && failure.code != ErrorCode::OutcomeUnknown
+    {
+        // No mail was ordered.
+        mail.give_back();
+    }
+    answer
+}
+
+async fn hash(parts: &Parts, applicant: &Applicant) -> Result<PasswordHash, ApiError> {
+    let words = personal_words(&applicant.username, &applicant.email);
+    Ok(parts.passwords.hash(applicant.password.clone(), words, parts.net()).await?)
+}
+
+/// Counts the mail to the address; `None` when there is to be none. An account comes into being without it. Where addresses
+/// are verified first, a registration without its mail would hold the name for nothing.
+async fn count_mail(parts: &Parts, address: &Email) -> Result<Option<Counted>, ApiError> {
+    if !parts.mailer.is_available() {
+        return Ok(None);
+    }
+    match parts.limits.mail_registration(&address.key()).await {
+        Err(refusal) if refusal.code == ErrorCode::RateLimited && parts.registration == RegistrationPolicy::Open => Ok(None),
+        counted => counted.map(Some),
     }
 }
 
 async fn create_account(
     request: &HttpRequest,
     parts: &Parts,
-    username: Username,
-    email: Email,
+    applicant: Applicant,
     password_hash: PasswordHash,
+    may_mail: bool,
 ) -> Result<HttpResponse, ApiError> {
-    let mail = parts.mailer.order(MailKind::Verification, &email, parts.now);
+    let Applicant { username, email, password: _ } = applicant;
+    let mail = if may_mail { parts.mailer.order(MailKind::Verification, &email, parts.now) } else { None };
     let user = User {
         id: UserId::generate(),
         username,
@@ -98,18 +134,4 @@ async fn create_account(
         Creation::UsernameTaken => Err(ErrorCode::UsernameTaken.into()),
         Creation::EmailTaken => Err(ErrorCode::EmailTaken.into()),
     }
-}
-
-/// Does and answers the same whether or not the address is an account's: the difference is in the mail.
-async fn note_registration(parts: &Parts, username: Username, email: Email, password_hash: PasswordHash) -> Result<HttpResponse, ApiError> {
-    // Without its mail a registration would hold the name for nothing.
-    let mail = parts.mailer.order(MailKind::Verification, &email, parts.now);
-    let mail = mail.ok_or_else(|| ApiError::caused(ErrorCode::Unavailable, "no mail can be ordered at present"))?;
-    let registration = Registration { id: UserId::generate(), username, email, password_hash, created_at: parts.now, mail };
-    if !parts.store().create_registration(&registration).await? {
-        return Err(ErrorCode::UsernameTaken.into());
-    }
-    parts.mailer.notify();
-    parts.audit.note("registration_noted", &Actor::User(registration.id));
-    Ok(Accepted::new("Open the link in the mail that is on its way to you; then log in").into_response())
 }

@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 
 use super::{Actor, Audit, Bearer, PasswordHasher, Verification};
-use crate::domain::Password;
+use crate::domain::{Password, PasswordHash, UserId};
 use crate::http::{ApiError, ErrorCode};
 use crate::rate_limits::ClientLimits;
 use crate::store::{OwnCredentials, Store};
@@ -20,21 +20,41 @@ pub struct Confirmation {
 }
 
 impl Confirmation {
+    /// How often a change is confirmed and tried. A write that is refused does not tell why: the session ended meanwhile, the
+    /// password was changed, or only its hash was renewed by a log-in. To confirm once more does.
+    pub const ATTEMPTS: usize = 3;
+
+    /// The failure of a change that something came before each time.
+    #[must_use]
+    pub fn overtaken() -> ApiError {
+        ApiError::caused(ErrorCode::Unavailable, "the credentials change all the time")
+    }
+
     /// The caller's credentials, if the session is live and the password theirs. A wrong one counts as a guess, before it
     /// is checked; one that no account can have is refused without a check.
     pub async fn confirm(&self, bearer: &Bearer, typed: &str) -> Result<OwnCredentials, ApiError> {
         let store = self.store.get_ref();
         let own = bearer.admit(store.find_own_credentials(bearer.session_key()).await?)?;
         let Ok(password) = Password::parse(typed) else { return Err(ErrorCode::WrongPassword.into()) };
-        let guess = self.limits.check_password(bearer.user()).await?;
-        match self.passwords.verify(password, Some(own.password_hash.clone()), self.limits.net()).await {
+        if self.is_right(bearer.user(), password, own.password_hash.clone()).await? {
+            Ok(own)
+        } else {
+            Err(ErrorCode::WrongPassword.into())
+        }
+    }
+
+    /// Whether a password is the one of this hash. A wrong one counts as a guess at `whose`, be it an account or a
+    /// registration that waits, before it is checked.
+    pub async fn is_right(&self, whose: UserId, password: Password, hash: PasswordHash) -> Result<bool, ApiError> {
+        let guess = self.limits.check_password(whose).await?;
+        match self.passwords.verify(password, Some(hash), self.limits.net()).await {
             Ok(Verification::Wrong) => {
-                self.audit.note("wrong_password", &Actor::User(bearer.user()));
-                Err(ErrorCode::WrongPassword.into())
+                self.audit.note("wrong_password", &Actor::User(whose));
+                Ok(false)
             }
             Ok(Verification::Right(_)) => {
                 guess.give_back();
-                Ok(own)
+                Ok(true)
             }
             Err(failure) => {
                 // Nothing was checked, so nothing was guessed.

@@ -71,7 +71,7 @@ impl Tokens {
         Self { current: Key::new(secret), previous: None, validation }
     }
 
-    /// The same, with an older secret whose tokens are still good.
+    /// The same, with another secret whose tokens are good too: the one before, or the one that comes next.
     #[must_use]
     pub fn with_previous(self, secret: &SecretString) -> Self {
         Self { previous: Some(Key::new(secret)), ..self }

@@ -45,13 +45,19 @@ impl ClientLimits {
         self.count_for_net("register", |settings| settings.register).await
     }
 
+    /// Counts the mail that a registration sends to an address; to be given back when it sends none. One operation.
+    pub async fn mail_registration(&self, address: &EmailKey) -> Result<Counted, ApiError> {
+        let Some(settings) = self.settings() else { return Ok(self.nothing()) };
+        self.take(counter_of_address(settings, MailPurpose::Verification, address)).await
+    }
+
     /// Counts the use of a mail token; to be given back when it is one. One operation.
     pub async fn redeem_mail_token(&self) -> Result<Counted, ApiError> {
         self.count_for_net("mail_token", |settings| settings.mail_token).await
     }
 
-    /// Counts a check of a person's current password, before it is hashed; to be given back when it is right. One
-    /// operation.
+    /// Counts a check of the password of a person, or of a registration that waits, before it is hashed; to be given back
+    /// when it is right. One operation.
     pub async fn check_password(&self, user: UserId) -> Result<Counted, ApiError> {
         self.count("password_check", |settings| settings.password_check, &user.to_string()).await
     }
@@ -85,7 +91,10 @@ impl ClientLimits {
 
     async fn count(&self, name: &'static str, quota: fn(&LimitSettings) -> Quota, whom: &str) -> Result<Counted, ApiError> {
         let Some(settings) = self.settings() else { return Ok(self.nothing()) };
-        let counter = Counter::new(name, quota(settings), &[whom]);
+        self.take(Counter::new(name, quota(settings), &[whom])).await
+    }
+
+    async fn take(&self, counter: Counter) -> Result<Counted, ApiError> {
         let taken = counter.take(self.store(), self.now()).await;
         self.all_or_none(vec![(counter, taken)]).await
     }

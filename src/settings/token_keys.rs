@@ -36,7 +36,7 @@ impl Reader<'_> {
         let secret = self.get("JWT_SECRET_PREVIOUS")?;
         self.check_secret("JWT_SECRET_PREVIOUS", &secret);
         if self.get("JWT_SECRET").is_none() {
-            self.wrong("JWT_SECRET_PREVIOUS", "needs a JWT_SECRET that has come after it");
+            self.wrong("JWT_SECRET_PREVIOUS", "needs a JWT_SECRET beside it, which signs");
         }
         Some(secret)
     }

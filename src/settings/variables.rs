@@ -21,7 +21,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "JWT_SECRET_PREVIOUS",
         default: "-",
-        meaning: "an older key that still verifies, for changing the key without logging anybody out",
+        meaning: "another key that verifies and signs nothing: first the next one, then the former, to change the key without logging anybody out",
     },
     Variable {
         name: "MONGODB_URI",
@@ -110,7 +110,11 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "mails of one kind asked for to one address; further ones are silently not sent",
     },
     Variable { name: "LIMIT_MAIL_NET", default: "`10/1h`", meaning: "mails asked for from one net" },
-    Variable { name: "LIMIT_PASSWORD_CHECK", default: "`5/15m`", meaning: "wrong current passwords of one person" },
+    Variable {
+        name: "LIMIT_PASSWORD_CHECK",
+        default: "`5/15m`",
+        meaning: "wrong current passwords of one person, or of a registration that waits",
+    },
     Variable { name: "LIMIT_NEW_CHATS", default: "`50/1d`", meaning: "chats that one person begins with people who have not added them" },
     Variable {
         name: "LIMIT_SEND",

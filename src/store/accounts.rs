@@ -7,8 +7,10 @@ use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, S
 
 /// How long the user name of a deleted account is not given to anybody else.
 pub const HOLD_DELETED_NAME_MILLIS: i64 = 90 * Timestamp::DAY_MILLIS;
-/// How long a registration waits for its address to be verified, holding its user name.
-pub const HOLD_REGISTRATION_MILLIS: i64 = 7 * Timestamp::DAY_MILLIS;
+/// How long a registration waits for its address to be verified, holding its user name. Each repetition begins it anew.
+pub const HOLD_REGISTRATION_MILLIS: i64 = Timestamp::DAY_MILLIS;
+/// How long it waits in all, however often it is repeated.
+pub const HOLD_REPEATED_REGISTRATION_MILLIS: i64 = 3 * Timestamp::DAY_MILLIS;
 /// How long after a change of address the old one may still ask for a new password.
 pub const KEEP_PREVIOUS_ADDRESS_MILLIS: i64 = Timestamp::DAY_MILLIS;
 
@@ -53,6 +55,37 @@ pub enum Creation {
     UsernameTaken,
     /// Another account has the address.
     EmailTaken,
+}
+
+/// What became of a registration.
+#[derive(Debug)]
+#[must_use]
+pub enum RegistrationOutcome {
+    /// It waits for its address to be verified.
+    Noted,
+    /// An account has the user name, or had it before it was deleted.
+    UsernameTaken,
+    /// Another registration has the user name and waits itself. The same password shows that it is the same person's.
+    Pending(PendingRegistration),
+}
+
+/// A registration that waits, as far as it tells whether somebody who registers again is the same person.
+#[derive(Debug, Clone)]
+pub struct PendingRegistration {
+    /// Who it will be.
+    pub id: UserId,
+    /// The hash of the password.
+    pub password_hash: PasswordHash,
+    /// When the person first registered.
+    pub created_at: Timestamp,
+}
+
+impl PendingRegistration {
+    /// Until when it holds its user name once it is repeated `at`, if it does not hold it for longer already.
+    #[must_use]
+    pub fn held_until(&self, at: Timestamp) -> Timestamp {
+        at.plus_millis(HOLD_REGISTRATION_MILLIS).min(self.created_at.plus_millis(HOLD_REPEATED_REGISTRATION_MILLIS))
+    }
 }
 
 /// What a log-in is checked against.
@@ -109,10 +142,17 @@ pub trait AccountStore: Send + Sync {
     /// registration, or of an account deleted less than [`HOLD_DELETED_NAME_MILLIS`] ago, is taken; its address is not.
     async fn create_account(&self, account: &NewAccount) -> Result<Creation, StoreError>;
 
-    /// Notes a registration, which expires [`HOLD_REGISTRATION_MILLIS`] later; `false`, and nothing, when the user name is
-    /// taken (see [`create_account`](Self::create_account)). Whether the address is one of an account makes no
-    /// difference, not even in the number of operations, which is one.
-    async fn create_registration(&self, registration: &Registration) -> Result<bool, StoreError>;
+    /// Notes a registration, which expires [`HOLD_REGISTRATION_MILLIS`] later; nothing when the user name is taken (see
+    /// [`create_account`](Self::create_account)). Whether the address is one of an account makes no difference, not even in
+    /// the number of operations, which is one.
+    async fn create_registration(&self, registration: &Registration) -> Result<RegistrationOutcome, StoreError>;
+
+    /// Gives a registration the address of a further mail, if it still waits and its hash still is the one that was
+    /// `checked`; `false`, and no change, otherwise. In the same step the link that is out is void, the mail takes the place
+    /// of what waited to be sent, and the registration expires [`HOLD_REGISTRATION_MILLIS`] after the mail's order,
+    /// though [`HOLD_REPEATED_REGISTRATION_MILLIS`] after it was first noted at the latest. Whether the address is one of an
+    /// account makes no difference. One operation.
+    async fn repeat_registration(&self, checked: &PendingRegistration, mail: &NewMail) -> Result<bool, StoreError>;
 
     /// The account with an address; `None` when there is none.
     async fn find_credentials(&self, email: &EmailKey) -> Result<Option<Credentials>, StoreError>;

@@ -27,8 +27,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use accounts::{
-    AccountStore, Authenticated, Creation, Credentials, HOLD_DELETED_NAME_MILLIS, HOLD_REGISTRATION_MILLIS, KEEP_PREVIOUS_ADDRESS_MILLIS,
-    MailTokenOwner, NewAccount, OwnCredentials, Registration,
+    AccountStore, Authenticated, Creation, Credentials, HOLD_DELETED_NAME_MILLIS, HOLD_REGISTRATION_MILLIS,
+    HOLD_REPEATED_REGISTRATION_MILLIS, KEEP_PREVIOUS_ADDRESS_MILLIS, MailTokenOwner, NewAccount, OwnCredentials, PendingRegistration,
+    Registration, RegistrationOutcome,
 };
 pub use changes::{Change, ChangeListener, ChatProgress};
 pub use chats::{Append, ChatHead, ChatStore, Conversation, ConversationCursor, Marking, Message, MessageCursor, NewMessage, Window};

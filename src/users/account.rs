@@ -4,7 +4,7 @@ use actix_web::web;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::http::{ApiError, ErrorCode, Fields, Json, Message, RequestBody};
+use crate::http::{ApiError, Fields, Json, Message, RequestBody};
 use crate::identity::{Actor, Audit, Bearer, Confirmation};
 use crate::store::Store;
 
@@ -35,11 +35,12 @@ pub(super) async fn delete_account(
     let mut fields = Fields::new();
     let password = fields.required("password", body.password, Ok::<_, String>);
     let password = fields.finish_with(|| password)?;
-    let own = confirmation.confirm(&bearer, &password).await?;
-    if !store.delete_account(bearer.user(), &own.password_hash, bearer.now()).await? {
-        // The password was changed while it was checked.
-        return Err(ErrorCode::WrongPassword.into());
+    for _ in 0..Confirmation::ATTEMPTS {
+        let own = confirmation.confirm(&bearer, &password).await?;
+        if store.delete_account(bearer.user(), &own.password_hash, bearer.now()).await? {
+            audit.note("account_deleted", &Actor::User(bearer.user()));
+            return Ok(Message::new("Account deleted successfully"));
+        }
     }
-    audit.note("account_deleted", &Actor::User(bearer.user()));
-    Ok(Message::new("Account deleted successfully"))
+    Err(Confirmation::overtaken())
 }

@@ -11,6 +11,7 @@ use crate::tests;
 tests!(Context:
     nobody_is_logged_out_by_a_change_of_the_key in &["sqlite", "mongodb"],
     a_previous_key_signs_nothing in &["mongodb"],
+    at_each_step_of_a_change_instances_that_differ_take_each_others_tokens in &["mongodb"],
 );
 
 const NEXT: &str = "the key that comes next: 13579 and 24680";
@@ -72,4 +73,28 @@ async fn a_previous_key_signs_nothing(context: Arc<Context>) {
     let there = ann.at(&Client::new(rotated.url()));
     there.profile().await;
     there.log_in_again().await.at(context.anonymous()).get("/api/users/profile").await.fails(401, "unauthorized");
+}
+
+/// The first instance is a step behind the second. What counts is that neither refuses what the other has signed.
+async fn at_each_step_of_a_change_instances_that_differ_take_each_others_tokens(context: Arc<Context>) {
+    let steps = [(JWT_SECRET, None), (JWT_SECRET, Some(NEXT)), (NEXT, Some(JWT_SECRET)), (NEXT, Some(JWT_SECRET))];
+    let mut earlier: Vec<Person> = Vec::new();
+    for pair in steps.windows(2) {
+        let start = async |(key, previous)| context.instance_with(with_keys(&context.environment(), key, previous)).await;
+        let ((_here, one), (_there, other)) = (start(pair[0]).await, start(pair[1]).await);
+        let clients = [Client::new(one.url()), Client::new(other.url())];
+        for client in &clients {
+            earlier.push(Person::register(client).await);
+        }
+        for person in &earlier {
+            for client in &clients {
+                person.at(client).profile().await;
+            }
+        }
+        // A link is good at either, whichever has sent it.
+        for (person, client) in earlier[earlier.len() - 2..].iter().zip(clients.iter().rev()) {
+            let token = context.mail_to(&person.email, "Confirm your", 1).await.remove(0).token().expect("a link");
+            client.put("/api/auth/email", &serde_json::json!({ "token": token })).await.ok();
+        }
+    }
 }

@@ -125,6 +125,7 @@ fn main() -> ExitCode {
         terminal_chat::TESTS,
         rate_limits::guessing::TESTS,
         rate_limits::mail::TESTS,
+        rate_limits::registrations::TESTS,
         rate_limits::clients::TESTS,
         rate_limits::traffic::TESTS,
         rate_limits::outages::TESTS,

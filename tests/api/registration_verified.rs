@@ -16,6 +16,9 @@ tests!(Context:
     the_mail_activates_the_registration_that_caused_it in ALONE,
     of_two_registrations_of_one_address_one_becomes_an_account in ALONE,
     an_address_that_is_not_verified_opens_nothing in ALONE,
+    who_registers_again_with_the_same_password_corrects_the_address in ALONE,
+    who_registers_again_with_another_password_changes_nothing in ALONE,
+    a_link_and_a_repetition_at_once_leave_one_way_in in &["sqlite", "instances"],
 );
 
 const OTHER: &str = "maple-anchor-violin";
@@ -92,7 +95,7 @@ async fn a_taken_name_is_told_whatever_the_address(context: Arc<Context>) {
     server.register(&name, &email, PASSWORD).await.expect(accepted());
     let (_, other) = new_address();
     for address in [&email, &other] {
-        server.register(&name.to_uppercase(), address, PASSWORD).await.fails(409, "username_taken");
+        server.register(&name.to_uppercase(), address, OTHER).await.fails(409, "username_taken");
     }
 }
 
@@ -123,6 +126,82 @@ async fn of_two_registrations_of_one_address_one_becomes_an_account(context: Arc
     let answers = join_all(tokens.iter().cycle().take(20).map(|token| server.verify(token))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
     assert!(answers.iter().all(|answer| [200, 422].contains(&answer.status.as_u16())), "{answers:?}");
+}
+
+/// Ann mistypes her address, and has the mail again at the right one, twice.
+async fn who_registers_again_with_the_same_password_corrects_the_address(context: Arc<Context>) {
+    let server = Verified::start(&context).await;
+    let ((name, mistyped), (_, right)) = (new_address(), new_address());
+    let first = server.register(&name, &mistyped, PASSWORD).await;
+    let to_mistyped = server.token(&mistyped, 1).await;
+    for (count, name) in [(1, format!(" {}\n", name.to_uppercase())), (2, name.clone())] {
+        let again = server.register(&name, &right, PASSWORD).await;
+        assert_eq!(again.shape(), first.shape());
+        server.token(&right, count).await;
+    }
+    let links = context.mail_to(&right, "Confirm your", 2).await;
+    server.verify(&to_mistyped).await.fails(422, "invalid_mail_token");
+    server.verify(&links[0].token().expect("a link")).await.fails(422, "invalid_mail_token");
+    server.verify(&links[1].token().expect("a link")).await.ok();
+    assert_eq!(server.client.log_in(&right, PASSWORD).await.ok()["user"]["username"], name);
+    server.client.log_in(&mistyped, PASSWORD).await.fails(401, "invalid_credentials");
+    // An account is no registration that could be repeated.
+    server.register(&name, &mistyped, PASSWORD).await.fails(409, "username_taken");
+    server.client.log_in(&right, PASSWORD).await.ok();
+}
+
+/// The thief wants the name, or the mail of its owner; then the owner the name that a thief waits with.
+async fn who_registers_again_with_another_password_changes_nothing(context: Arc<Context>) {
+    let server = Verified::start(&context).await;
+    let ((name, email), (_, of_thief)) = (new_address(), new_address());
+    server.register(&name, &email, PASSWORD).await.expect(accepted());
+    let link = server.token(&email, 1).await;
+    for address in [&of_thief, &email] {
+        server.register(&name, address, OTHER).await.fails(409, "username_taken");
+    }
+    server.verify(&link).await.ok();
+    assert_eq!(server.client.log_in(&email, PASSWORD).await.ok()["user"]["username"], name);
+    server.client.log_in(&email, OTHER).await.fails(401, "invalid_credentials");
+    server.client.log_in(&of_thief, OTHER).await.fails(401, "invalid_credentials");
+
+    // The thief first: whoever reads the mail to the address is asked, and the owner's own registration is another.
+    let ((decoy, email), (own, _)) = (new_address(), new_address());
+    server.register(&decoy, &email, OTHER).await.expect(accepted());
+    let of_decoy = server.token(&email, 1).await;
+    server.register(&decoy, &email, PASSWORD).await.fails(409, "username_taken");
+    server.register(&own, &email, PASSWORD).await.expect(accepted());
+    let of_own = server.token(&email, 2).await;
+    // The thief moves the decoy to an address of theirs before the owner presses anything: the old link is void.
+    server.register(&decoy, &of_thief, OTHER).await.expect(accepted());
+    server.verify(&of_decoy).await.fails(422, "invalid_mail_token");
+    server.verify(&of_own).await.ok();
+    assert_eq!(server.client.log_in(&email, PASSWORD).await.ok()["user"]["username"], own);
+    server.client.log_in(&email, OTHER).await.fails(401, "invalid_credentials");
+}
+
+/// The owner of the mistyped address presses the button while the address is corrected, on another instance perhaps.
+async fn a_link_and_a_repetition_at_once_leave_one_way_in(context: Arc<Context>) {
+    let (server, other) = (Verified::start(&context).await, Verified::start(&context).await);
+    let other = if context.has_mongodb() { &other } else { &server };
+    for _ in 0..5 {
+        let ((name, mistyped), (_, right)) = (new_address(), new_address());
+        server.register(&name, &mistyped, PASSWORD).await.expect(accepted());
+        let link = server.token(&mistyped, 1).await;
+        let (verified, again) = futures_util::join!(server.verify(&link), other.register(&name, &right, PASSWORD));
+        let way_in = if verified.status == 200 {
+            again.fails(409, "username_taken");
+            &mistyped
+        } else {
+            verified.fails(422, "invalid_mail_token");
+            again.expect(accepted());
+            server.verify(&server.token(&right, 1).await).await.ok();
+            &right
+        };
+        for address in [&mistyped, &right] {
+            let status = server.client.log_in(address, PASSWORD).await.status;
+            assert_eq!(status == 200, address == way_in, "{status}");
+        }
+    }
 }
 
 async fn an_address_that_is_not_verified_opens_nothing(context: Arc<Context>) {

@@ -175,6 +175,13 @@ impl Context {
         serve(&self.store, &self.clock, Mailer::unavailable(), RegistrationPolicy::Open, LimitSettings::default())
     }
 
+    /// The same where addresses are verified first; mail is ordered and never sent.
+    async fn fresh_that_keeps_mail(&self) -> Self {
+        let (observed, clock) = (self.another_store().await, Clock::default());
+        let client = serve(&observed.store, &clock, Mailer::default(), RegistrationPolicy::Verified, LimitSettings::off());
+        Self::new(observed, clock, client, None)
+    }
+
     /// The mails to an address with this in their subject, in the order of their arrival, once there are as many.
     async fn mails_to(&self, address: &str, subject: &str, count: usize) -> Vec<ReceivedMail> {
         let server = &self.mail.as_ref().expect("a mail server").server;

@@ -11,7 +11,7 @@ use chat_functions::mail::{self, Letters, Mailer, SmtpSetting, SmtpTls, Transpor
 use chat_functions::settings::{MailSetting, Settings};
 use chat_functions::store::mongo::MongoStore;
 use chat_functions::store::sqlite::SqliteStore;
-use chat_functions::store::{Creation, MessagesFrom, NewAccount, NewMail, Registration, Store, User};
+use chat_functions::store::{Creation, MessagesFrom, NewAccount, NewMail, Registration, RegistrationOutcome, Store, User};
 
 use crate::support::mongodb::TestDatabase;
 use crate::support::smtp::{Options, PATIENCE, ReceivedMail, Security, SmtpServer};
@@ -133,7 +133,8 @@ impl Setup {
         let mail = NewMail { kind: MailKind::Verification, address: email.clone(), at: now };
         let (id, username) = (UserId::generate(), new_person().0);
         let registration = Registration { id, username, email: email.clone(), password_hash: password_hash(), created_at: now, mail };
-        assert!(self.store.create_registration(&registration).await.expect("an answer"));
+        let outcome = self.store.create_registration(&registration).await.expect("an answer");
+        assert!(matches!(outcome, RegistrationOutcome::Noted));
         id
     }
 

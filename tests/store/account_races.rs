@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use chat_functions::domain::{MailKind, MailPurpose, PasswordHash, Session, UserId};
-use chat_functions::store::{Creation, MAX_MAIL_PER_ACCOUNT, Store};
+use chat_functions::store::{Creation, MAX_MAIL_PER_ACCOUNT, PendingRegistration, RegistrationOutcome, Store};
 
 use crate::addresses::owner_and_holder;
-use crate::people::{NOW, Person, hash, is_good, new_account, new_mail, new_registration, new_session, other_hash, put_token, register};
+use crate::people::{
+    NOW, Person, hash, is_good, new_account, new_mail, new_registration, new_session, new_token, other_hash, put_token, register,
+};
 use crate::races::{at_once, count, patiently};
 use crate::{Context, tests};
 
@@ -19,6 +21,7 @@ tests!(Context:
     an_address_is_verified_by_who_has_it_or_taken_by_a_reset,
     of_50_registrations_of_one_name_one_is_noted,
     of_two_registrations_of_one_address_one_becomes_an_account,
+    of_a_link_and_a_repetition_at_once_one_counts,
     of_an_account_and_a_registration_of_one_address_one_gets_it,
     no_login_beside_a_deletion_leaves_a_session,
     of_20_deletions_one_succeeds,
@@ -161,7 +164,7 @@ async fn of_50_registrations_of_one_name_one_is_noted(context: Arc<Context>) {
     let noted = at_once(&context, 50, |store, _| {
         let mut registration = new_registration(&new_account().user.email);
         registration.username = name.clone();
-        async move { patiently(|| store.create_registration(&registration)).await }
+        async move { matches!(patiently(|| store.create_registration(&registration)).await, RegistrationOutcome::Noted) }
     })
     .await;
     assert_eq!(count(&noted, &true), 1);
@@ -182,6 +185,32 @@ async fn of_two_registrations_of_one_address_one_becomes_an_account(context: Arc
         assert_eq!(won.len(), 1, "{verified:?}");
         let credentials = context.store.find_credentials(&email.key()).await.expect("an answer").expect("credentials");
         assert_eq!(credentials.user, *won[0]);
+    }
+}
+
+async fn of_a_link_and_a_repetition_at_once_one_counts(context: Arc<Context>) {
+    for _ in 0..20 {
+        let store = &*context.store;
+        let registration = register(store, &new_account().user.email).await;
+        let link = put_token(store, registration.id, MailPurpose::Verification, &registration.email).await.hash;
+        let pending = PendingRegistration { id: registration.id, password_hash: hash(), created_at: NOW };
+        let mail = new_mail(MailKind::Verification, &new_account().user.email, NOW);
+        let won = at_once(&context, 2, |store, index| {
+            let (pending, mail) = (pending.clone(), mail.clone());
+            async move {
+                if index == 0 {
+                    patiently(|| store.verify_email(&link, NOW)).await.is_some()
+                } else {
+                    patiently(|| store.repeat_registration(&pending, &mail)).await
+                }
+            }
+        })
+        .await;
+        assert_eq!(count(&won, &true), 1, "{won:?}");
+        let by_link = store.find_credentials(&registration.email.key()).await.expect("an answer");
+        assert_eq!(by_link.is_some(), won[0]);
+        let later = new_token(MailPurpose::Verification, &mail.address);
+        assert_eq!(store.put_mail_token(registration.id, &later).await.expect("an answer"), won[1], "a mail to the other address");
     }
 }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use chat_functions::domain::{ChatId, MailKind, MailPurpose, UserId, UsernamePrefix};
-use chat_functions::store::{AddressMail, BlockAddition, FriendAddition, MAX_FRIENDS, ProfileChange, Quota, Store, StoreError, Window};
+use chat_functions::store::{
+    AddressMail, BlockAddition, FriendAddition, MAX_FRIENDS, PendingRegistration, ProfileChange, Quota, Registration, Store, StoreError,
+    Window,
+};
 
 use crate::addresses::owner_and_holder;
 use crate::people::{
@@ -71,6 +74,13 @@ async fn each_method_about_passwords_and_registrations_keeps_its_number_of_opera
     let mut meter = Meter::start(&store);
     meter.spent("create_registration", 1, store.create_registration(&of_free_address).await);
     meter.spent("create_registration, of a taken address", 1, store.create_registration(&of_taken_address).await);
+    let pending = PendingRegistration { id: of_free_address.id, password_hash: hash(), created_at: NOW };
+    let again = Registration { username: of_free_address.username.clone(), ..new_registration(email) };
+    meter.spent("create_registration, under a name that another waits with", 2, store.create_registration(&again).await);
+    for address in [email, &of_free_address.email] {
+        let mail = new_mail(MailKind::Verification, address, NOW);
+        meter.spent("repeat_registration", 1, store.repeat_registration(&pending, &mail).await);
+    }
     let activation = put_token(&*store, of_free_address.id, MailPurpose::Verification, &of_free_address.email).await;
     meter.skip();
     meter.spent("find_mail_token", 1, store.find_mail_token(&verification.hash, verification.purpose, NOW).await);

@@ -7,7 +7,7 @@ use chat_functions::domain::{MailKind, MailPurpose, UsernamePrefix};
 use chat_functions::store::mongo::MongoStore;
 use chat_functions::store::{
     AddressMail, Append, BlockAddition, Change, ChangeListener, ConversationCursor, Creation, FriendAddition, HOLD_REGISTRATION_MILLIS,
-    MessageCursor, ProfileChange, ProfileUpdate, Quota, Store, Window,
+    MessageCursor, PendingRegistration, ProfileChange, ProfileUpdate, Quota, Store, Window,
 };
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
@@ -16,7 +16,7 @@ use mongodb::event::command::CommandEvent;
 
 use crate::addresses::owner_and_holder;
 use crate::mongodb_only::MONGODB;
-use crate::people::{NOW, Pair, Person, hash, message, new_account, new_mail, new_registration, new_session, put_token, send};
+use crate::people::{NOW, Pair, Person, hash, message, new_account, new_mail, new_registration, new_session, note, put_token, send};
 use crate::support::mongodb::TestDatabase;
 use crate::throttles::new_key;
 use crate::{Context, tests};
@@ -188,7 +188,10 @@ async fn use_mail(store: &dyn Store, person: &Person) {
     let token = put_token(store, user, MailPurpose::Verification, address).await;
     assert_eq!(store.verify_email(&token.hash, NOW).await.expect("an answer"), Some(user));
     let registration = new_registration(&new_account().user.email);
-    assert!(store.create_registration(&registration).await.expect("an answer"));
+    assert!(note(store, &registration).await);
+    let mail = new_mail(MailKind::Verification, &registration.email, NOW);
+    let pending = PendingRegistration { id: registration.id, password_hash: hash(), created_at: NOW };
+    assert!(store.repeat_registration(&pending, &mail).await.expect("an answer"));
     let token = put_token(store, registration.id, MailPurpose::Verification, &registration.email).await;
     assert_eq!(store.verify_email(&token.hash, NOW).await.expect("an answer"), Some(registration.id));
 }
@@ -198,7 +201,7 @@ async fn use_names(store: &dyn Store, person: &Person) {
     taken.user.username = person.account.user.username.clone();
     assert_eq!(store.create_account(&taken).await.expect("an answer"), Creation::UsernameTaken);
     let registration = new_registration(&new_account().user.email);
-    assert!(store.create_registration(&registration).await.expect("an answer"));
+    assert!(note(store, &registration).await);
     let change = ProfileChange { username: Some(registration.username.clone()), ..ProfileChange::default() };
     let when_expired = NOW.plus_millis(HOLD_REGISTRATION_MILLIS);
     assert_eq!(

@@ -8,7 +8,7 @@ use chat_functions::domain::{
 };
 use chat_functions::store::{
     AccountData, AddressMail, Append, BlockAddition, ChatHead, Creation, FriendAddition, HOLD_REGISTRATION_MILLIS, Message, NewAccount,
-    NewMail, NewMailToken, NewMessage, ProfileChange, ProfileUpdate, Registration, Store, User,
+    NewMail, NewMailToken, NewMessage, ProfileChange, ProfileUpdate, Registration, RegistrationOutcome, Store, User,
 };
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -77,10 +77,15 @@ pub fn other_hash() -> PasswordHash {
     PasswordHash::new("another hash".to_owned())
 }
 
+/// Notes a registration; `false` when its name is taken.
+pub async fn note(store: &dyn Store, registration: &Registration) -> bool {
+    matches!(store.create_registration(registration).await.expect("an answer"), RegistrationOutcome::Noted)
+}
+
 /// Notes a registration.
 pub async fn register(store: &dyn Store, email: &Email) -> Registration {
     let registration = new_registration(email);
-    assert!(store.create_registration(&registration).await.expect("an answer"));
+    assert!(note(store, &registration).await);
     registration
 }
 

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{MailPurpose, SessionKey, Timestamp, Username, UsernamePrefix};
-use chat_functions::store::{AddressMail, Creation, MessagesFrom, ProfileChange, ProfileUpdate, Registration, Store, User};
+use chat_functions::domain::{Email, MailKind, MailPurpose, SessionKey, Timestamp, Username, UsernamePrefix};
+use chat_functions::store::{
+    AddressMail, Creation, MessagesFrom, PendingRegistration, ProfileChange, ProfileUpdate, Registration, RegistrationOutcome, Store, User,
+};
 
+use crate::mail::take_all;
 use crate::people::{
-    NOW, Person, account_named, hash, is_good, louder, new_account, new_registration, new_session, new_token, put_token, register,
-    registration_end,
+    NOW, Person, account_named, hash, is_good, louder, new_account, new_mail, new_registration, new_session, new_token, note, other_hash,
+    put_token, register, registration_end,
 };
 use crate::{Context, tests};
 
@@ -20,6 +23,9 @@ tests!(Context:
     a_verified_registration_is_an_account,
     a_registration_expires,
     an_expired_registration_gives_its_name_to_another_one,
+    a_repetition_replaces_the_address_the_link_and_the_mail,
+    a_repetition_counts_only_while_the_registration_waits_with_the_hash_that_was_checked,
+    a_name_is_held_for_3_days_however_often_its_registration_is_repeated,
     other_registrations_for_a_verified_address_are_gone,
     a_registration_whose_address_an_account_has_stays_one,
     the_address_of_an_account_is_verified_once,
@@ -76,7 +82,7 @@ async fn a_registration_under_a_taken_name_is_refused(context: Arc<Context>) {
     for taken in [&person.account.user.username, &first.username] {
         let mut second = new_registration(&email);
         second.username = Username::parse(&taken.as_str().to_ascii_uppercase()).expect("a name");
-        assert!(!store.create_registration(&second).await.expect("an answer"));
+        assert!(!note(store, &second).await);
         let token = new_token(MailPurpose::Verification, &email);
         assert!(!store.put_mail_token(second.id, &token).await.expect("an answer"), "nothing was noted");
     }
@@ -97,7 +103,7 @@ async fn a_registration_may_have_the_address_of_an_account(context: Arc<Context>
     let store = &*context.store;
     let person = Person::create(store).await;
     let registration = new_registration(&louder(person.email()));
-    assert!(store.create_registration(&registration).await.expect("an answer"));
+    assert!(note(store, &registration).await);
     let credentials = store.find_credentials(&person.email().key()).await.expect("an answer").expect("credentials");
     assert_eq!(credentials.user, person.id());
     assert!(!activate(store, &registration).await);
@@ -161,13 +167,98 @@ async fn an_expired_registration_gives_its_name_to_another_one(context: Arc<Cont
     let mut second = new_registration(&first.email);
     second.username = first.username.clone();
     second.created_at = registration_end().plus_millis(-1);
-    assert!(!store.create_registration(&second).await.expect("an answer"));
+    assert!(!note(store, &second).await);
     second.created_at = registration_end();
-    assert!(store.create_registration(&second).await.expect("an answer"));
+    assert!(note(store, &second).await);
     let person = Person::create(store).await;
     let change = ProfileChange { username: Some(other.username.clone()), ..ProfileChange::default() };
     let renamed = store.update_profile(person.id(), &change, registration_end(), AddressMail::None).await.expect("an answer");
     assert!(matches!(renamed, ProfileUpdate::Updated(user) if user.username == other.username));
+    alone.tear_down().await;
+}
+
+/// The registration that waits under the name of another one.
+async fn pending_under_name_of(store: &dyn Store, registration: &Registration) -> PendingRegistration {
+    let mut second = new_registration(&new_account().user.email);
+    second.username = Username::parse(&registration.username.as_str().to_ascii_uppercase()).expect("a name");
+    match store.create_registration(&second).await.expect("an answer") {
+        RegistrationOutcome::Pending(pending) => pending,
+        other => panic!("none waits: {other:?}"),
+    }
+}
+
+async fn repeat(store: &dyn Store, pending: &PendingRegistration, email: &Email, at: Timestamp) -> bool {
+    store.repeat_registration(pending, &new_mail(MailKind::Verification, email, at)).await.expect("an answer")
+}
+
+async fn a_repetition_replaces_the_address_the_link_and_the_mail(context: Arc<Context>) {
+    let alone = context.alone().await;
+    let (store, owner) = (&*alone.store, Person::create(&*alone.store).await);
+    let first = register(store, &new_account().user.email).await;
+    let link = put_token(store, first.id, MailPurpose::Verification, &first.email).await;
+    let pending = pending_under_name_of(store, &first).await;
+    let is_the_first = (pending.id, pending.password_hash.expose(), pending.created_at);
+    assert_eq!(is_the_first, (first.id, first.password_hash.expose(), first.created_at));
+    // Whether the address is somebody's makes no difference; the same one again is as good as another.
+    for address in [owner.email().clone(), first.email.clone(), new_account().user.email] {
+        assert!(repeat(store, &pending, &address, NOW).await);
+        assert!(!is_good(store, &link).await);
+        assert_eq!(take_all(&*alone.other, NOW).await, [(MailKind::Verification, address.as_str().to_owned())]);
+    }
+    assert_eq!(store.verify_email(&link.hash, NOW).await.expect("an answer"), None);
+    let to_first = new_token(MailPurpose::Verification, &first.email);
+    assert!(!store.put_mail_token(first.id, &to_first).await.expect("an answer"), "no link goes to a former address");
+    let correct = new_account().user.email;
+    assert!(repeat(store, &pending, &correct, NOW).await);
+    let link = put_token(store, first.id, MailPurpose::Verification, &correct).await;
+    assert_eq!(store.verify_email(&link.hash, NOW).await.expect("an answer"), Some(first.id));
+    let credentials = store.find_credentials(&correct.key()).await.expect("an answer").expect("credentials");
+    assert_eq!((credentials.user, credentials.password_hash.expose()), (first.id, first.password_hash.expose()));
+    let user = store.start_session(first.id, &hash(), None, &new_session(NOW)).await.expect("an answer").expect("a person");
+    assert_eq!((user.email, user.username, user.created_at), (correct, first.username, first.created_at));
+    alone.tear_down().await;
+}
+
+async fn a_repetition_counts_only_while_the_registration_waits_with_the_hash_that_was_checked(context: Arc<Context>) {
+    let store = &*context.store;
+    let first = register(store, &new_account().user.email).await;
+    let link = put_token(store, first.id, MailPurpose::Verification, &first.email).await;
+    let pending = pending_under_name_of(store, &first).await;
+    let (elsewhere, person) = (new_account().user.email, Person::create(store).await);
+    let wrong = PendingRegistration { password_hash: other_hash(), ..pending.clone() };
+    let nobody = PendingRegistration { id: new_account().user.id, ..pending.clone() };
+    let account = PendingRegistration { id: person.id(), password_hash: hash(), created_at: NOW };
+    for (pending, at) in [(&wrong, NOW), (&nobody, NOW), (&account, NOW), (&pending, registration_end())] {
+        assert!(!repeat(store, pending, &elsewhere, at).await, "{pending:?}");
+    }
+    assert_eq!(person.profile(store).await, person.account.user);
+    assert!(is_good(store, &link).await);
+    assert_eq!(store.verify_email(&link.hash, NOW).await.expect("an answer"), Some(first.id));
+    assert!(!repeat(store, &pending, &elsewhere, NOW).await, "it is an account by now");
+    assert!(store.find_credentials(&elsewhere.key()).await.expect("an answer").is_none());
+}
+
+async fn a_name_is_held_for_3_days_however_often_its_registration_is_repeated(context: Arc<Context>) {
+    // Whatever has expired by then may be tidied away, and other tests still need theirs.
+    let alone = context.alone().await;
+    let store = &*alone.store;
+    let after = |hours: i64| NOW.plus_millis(hours * DAY / 24);
+    for (repeated_at, free_at) in [(vec![], 24), (vec![1], 25), (vec![23, 1], 47), (vec![23, 46], 70), (vec![23, 46, 69, 71], 72)] {
+        let registration = register(store, &new_account().user.email).await;
+        let pending = pending_under_name_of(store, &registration).await;
+        for hours in &repeated_at {
+            assert!(repeat(store, &pending, &new_account().user.email, after(*hours)).await);
+        }
+        let mut account = account_named(registration.username.as_str(), new_account().user.email.as_str());
+        account.user.created_at = after(free_at).plus_millis(-1);
+        assert_eq!(
+            store.create_account(&account).await.expect("an answer"),
+            Creation::UsernameTaken,
+            "repeated after {repeated_at:?} hours"
+        );
+        account.user.created_at = after(free_at);
+        assert_eq!(store.create_account(&account).await.expect("an answer"), Creation::Created, "repeated after {repeated_at:?} hours");
+    }
     alone.tear_down().await;
 }
 

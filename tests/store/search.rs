@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chat_functions::domain::{UserId, UsernamePrefix};
 use chat_functions::store::{Creation, Person as SeenPerson};
 
-use crate::people::{NOW, Person, account_named, new_registration};
+use crate::people::{NOW, Person, account_named, new_registration, note};
 use crate::{Context, tests};
 
 tests!(Context:
@@ -91,7 +91,7 @@ async fn registrations_and_deleted_accounts_are_not_found_and_take_no_place(cont
     let (caller, begin) = (Person::create(&*context.store).await, new_beginning());
     let mut registration = new_registration(caller.email());
     registration.username = account_named(&format!("{begin}a"), caller.email().as_str()).user.username;
-    assert!(context.store.create_registration(&registration).await.expect("an answer"));
+    assert!(note(&*context.store, &registration).await);
     let deleted = named(&context, &format!("{begin}b")).await;
     deleted.delete(&*context.store).await;
     let person = named(&context, &format!("{begin}c")).await;

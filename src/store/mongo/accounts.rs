@@ -10,8 +10,8 @@ use super::names::{Claim, Taken};
 use super::sessions::{self, SessionsDocument};
 use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId, Username};
 use crate::store::{
-    AccountStore, Authenticated, Change, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, Registration,
-    StoreError, User,
+    AccountStore, Authenticated, Change, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, PendingRegistration,
+    Registration, RegistrationOutcome, StoreError, User,
 };
 
 #[derive(Deserialize)]
@@ -41,15 +41,23 @@ impl AccountStore for MongoStore {
         let inserted = self.unless_taken(&claim, user.created_at, || self.insert_user(UserDocument::of_account(account))).await?;
         Ok(match inserted {
             Ok(()) => Creation::Created,
-            Err(Taken::Username) => Creation::UsernameTaken,
+            Err(Taken::Username | Taken::Pending(_)) => Creation::UsernameTaken,
             Err(Taken::Email) => Creation::EmailTaken,
         })
     }
 
-    async fn create_registration(&self, registration: &Registration) -> Result<bool, StoreError> {
+    async fn create_registration(&self, registration: &Registration) -> Result<RegistrationOutcome, StoreError> {
         let claim = Claim { owner: registration.id, username: Some(registration.username.key()), email: None };
         let insert = || self.insert_user(UserDocument::of_registration(registration));
-        Ok(self.unless_taken(&claim, registration.created_at, insert).await?.is_ok())
+        Ok(match self.unless_taken(&claim, registration.created_at, insert).await? {
+            Ok(()) => RegistrationOutcome::Noted,
+            Err(Taken::Pending(pending)) => RegistrationOutcome::Pending(pending),
+            Err(Taken::Username | Taken::Email) => RegistrationOutcome::UsernameTaken,
+        })
+    }
+
+    async fn repeat_registration(&self, checked: &PendingRegistration, mail: &NewMail) -> Result<bool, StoreError> {
+        self.replace_registered_address(checked, mail).await
     }
 
     async fn find_credentials(&self, email: &EmailKey) -> Result<Option<Credentials>, StoreError> {

@@ -33,6 +33,7 @@ mod profiles;
 mod progress;
 mod reads;
 mod reason;
+mod registrations;
 mod relations;
 mod sessions;
 mod throttles;

@@ -6,12 +6,12 @@ use mongodb::bson::{DateTime, Document, Uuid, doc};
 use serde::Deserialize;
 
 use super::MongoStore;
-use super::documents::{USERS, UserDocument, date, user_key};
+use super::documents::{USERS, UserDocument, date, time, user_id, user_key};
 use super::failure::unless_duplicate;
 use super::patience::Patience;
 use super::reads::page;
-use crate::domain::{EmailKey, Timestamp, UserId, UsernameKey};
-use crate::store::StoreError;
+use crate::domain::{EmailKey, PasswordHash, Timestamp, UserId, UsernameKey};
+use crate::store::{PendingRegistration, StoreError};
 
 /// What a write gives a person, of that which nobody else may have.
 pub(super) struct Claim {
@@ -21,10 +21,11 @@ pub(super) struct Claim {
 }
 
 /// What somebody else has of a claim.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
     /// The name, and perhaps the address too.
     Username,
+    /// The name, which a registration has that waits.
+    Pending(PendingRegistration),
     Email,
 }
 
@@ -44,6 +45,20 @@ struct Holder {
     id: Uuid,
     username_key: String,
     held_until: Option<DateTime>,
+    password_hash: String,
+    created_at: DateTime,
+    /// There is one if it is a registration.
+    pending_email_key: Option<String>,
+}
+
+impl Holder {
+    fn as_taken(&self) -> Taken {
+        if self.pending_email_key.is_none() {
+            return Taken::Username;
+        }
+        let (id, password_hash) = (user_id(self.id), PasswordHash::new(self.password_hash.clone()));
+        Taken::Pending(PendingRegistration { id, password_hash, created_at: time(self.created_at) })
+    }
 }
 
 impl MongoStore {
@@ -85,7 +100,7 @@ impl MongoStore {
         let claimed: Vec<Document> = name.chain(claim.email.iter().map(|email| doc! { "emailKey": email.as_str() })).collect();
         let filter = doc! { "$or": claimed, "_id": { "$ne": user_key(claim.owner) } };
         let mut options = page(Document::new(), 2)?;
-        options.projection = Some(doc! { "usernameKey": 1, "heldUntil": 1 });
+        options.projection = Some(doc! { "usernameKey": 1, "heldUntil": 1, "passwordHash": 1, "createdAt": 1, "pendingEmailKey": 1 });
         let holders: Vec<Holder> = self.find(USERS, filter, options).await?;
         let has_name = |holder: &&Holder| claim.username.as_ref().is_some_and(|name| name.as_str() == holder.username_key);
         match holders.iter().find(has_name) {
@@ -94,7 +109,7 @@ impl MongoStore {
                 self.connection.write(|database| async move { database.collection::<Document>(USERS).delete_one(expired).await }).await?;
                 Ok(Found::Expired)
             }
-            Some(_) => Ok(Found::Taken(Taken::Username)),
+            Some(holder) => Ok(Found::Taken(holder.as_taken())),
             None if holders.is_empty() => Ok(Found::Nothing),
             None => Ok(Found::Taken(Taken::Email)),
         }

@@ -26,7 +26,7 @@ impl MongoStore {
         Ok(match written {
             Ok(Some(person)) => ProfileUpdate::Updated(person.into_user().map_err(StoreError::broken)?),
             Ok(None) => ProfileUpdate::NotFound,
-            Err(Taken::Username) => ProfileUpdate::UsernameTaken,
+            Err(Taken::Username | Taken::Pending(_)) => ProfileUpdate::UsernameTaken,
             Err(Taken::Email) => ProfileUpdate::EmailTaken,
         })
     }

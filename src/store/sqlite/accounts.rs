@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{SqliteStore, mail, passwords, registrations, rows, sessions, users};
 use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId};
 use crate::store::{
-    AccountStore, Authenticated, Change, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, Registration,
-    StoreError, User,
+    AccountStore, Authenticated, Change, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, PendingRegistration,
+    Registration, RegistrationOutcome, StoreError, User,
 };
 
 const INSERT_USER: &str = "
@@ -26,9 +26,14 @@ impl AccountStore for SqliteStore {
         self.write(move |connection| create(connection, &account)).await
     }
 
-    async fn create_registration(&self, registration: &Registration) -> Result<bool, StoreError> {
+    async fn create_registration(&self, registration: &Registration) -> Result<RegistrationOutcome, StoreError> {
         let registration = registration.clone();
         self.write(move |connection| registrations::insert(connection, &registration)).await
+    }
+
+    async fn repeat_registration(&self, checked: &PendingRegistration, mail: &NewMail) -> Result<bool, StoreError> {
+        let (checked, mail) = (checked.clone(), mail.clone());
+        self.write(move |connection| registrations::repeat(connection, &checked, &mail)).await
     }
 
     async fn find_credentials(&self, email: &EmailKey) -> Result<Option<Credentials>, StoreError> {

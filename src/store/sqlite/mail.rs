@@ -21,6 +21,7 @@ const LEASE_MAIL: &str = "UPDATE mail SET due_at = ?2 WHERE id = ?1";
 const POSTPONE_MAIL: &str = "UPDATE mail SET due_at = ?2, attempts = ?3 WHERE id = ?1";
 const DELETE_MAIL: &str = "
     DELETE FROM mail WHERE user = ?1 AND (id = ?2 OR kind = ?3 AND address_key = ?4 AND ordered_at <= ?5)";
+const DELETE_ALL: &str = "DELETE FROM mail WHERE user = ?1";
 /// Walks all of it: there is little, since mail is sent within seconds and no longer ordered when too much waits.
 const COUNT_MAIL: &str = "SELECT count(*) FROM mail";
 const UPSERT_TOKEN: &str = "
@@ -115,6 +116,12 @@ pub(super) fn insert(connection: &Connection, user: UserId, mail: &NewMail) -> r
     Ok(())
 }
 
+/// Removes all that waits for an account, or a registration.
+pub(super) fn delete_all(connection: &Connection, user: UserId) -> rusqlite::Result<()> {
+    connection.prepare_cached(DELETE_ALL)?.execute([user.to_bytes()])?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::schema::assert_plan;
@@ -129,7 +136,9 @@ mod tests {
         assert_plan(SELECT_DUE, &due);
         assert_plan(LEASE_MAIL, &["SEARCH mail USING PRIMARY KEY (id=?)"]);
         assert_plan(POSTPONE_MAIL, &["SEARCH mail USING PRIMARY KEY (id=?)"]);
-        assert_plan(DELETE_MAIL, &["SEARCH mail USING INDEX mail_of_user (user=?)"]);
+        for query in [DELETE_MAIL, DELETE_ALL] {
+            assert_plan(query, &["SEARCH mail USING INDEX mail_of_user (user=?)"]);
+        }
         assert_plan(UPSERT_TOKEN, &["SEARCH users USING PRIMARY KEY (id=?)"]);
     }
 }

@@ -33,9 +33,8 @@ const BURY: &str = "
         messages_from = 'everyone', last_login = NULL, last_seen = NULL,
         previous_email = NULL, previous_email_key = NULL, previous_email_until = NULL, held_until = ?3
     WHERE id = ?1 AND password_hash = ?2 AND held_until IS NULL";
-const DELETE_MAIL: &str = "DELETE FROM mail WHERE user = ?1";
-const DELETE_WHAT_IS_THEIRS: [&str; 4] =
-    ["DELETE FROM friends WHERE user = ?1", "DELETE FROM friends WHERE friend = ?1", "DELETE FROM blocks WHERE user = ?1", DELETE_MAIL];
+const DELETE_WHAT_IS_THEIRS: [&str; 3] =
+    ["DELETE FROM friends WHERE user = ?1", "DELETE FROM friends WHERE friend = ?1", "DELETE FROM blocks WHERE user = ?1"];
 
 /// Sets a new password by the one that was checked.
 pub(super) fn change(
@@ -118,8 +117,7 @@ fn take_address_away(connection: &Connection, owner: UserId, address: &EmailKey)
     let loser = connection.prepare_cached(TAKE_ADDRESS_AWAY)?.query_row(taken, |row| rows::user_id(row, 0)).optional()?;
     let Some(loser) = loser else { return Ok(()) };
     void_tokens(connection, loser)?;
-    connection.prepare_cached(DELETE_MAIL)?.execute([loser.to_bytes()])?;
-    Ok(())
+    mail::delete_all(connection, loser)
 }
 
 /// Makes an account one that only holds its user name.
@@ -130,6 +128,7 @@ pub(super) fn delete_account(connection: &Connection, user: UserId, checked: &Pa
     }
     sessions::end_all(connection, user)?;
     void_tokens(connection, user)?;
+    mail::delete_all(connection, user)?;
     for delete in DELETE_WHAT_IS_THEIRS {
         connection.prepare_cached(delete)?.execute([user.to_bytes()])?;
     }
@@ -159,7 +158,6 @@ mod tests {
             "SEARCH friends USING COVERING INDEX friends_in_order (user=?)",
             "SEARCH friends USING COVERING INDEX friends_of (friend=?)",
             "SEARCH blocks USING COVERING INDEX blocks_in_order (user=?)",
-            "SEARCH mail USING INDEX mail_of_user (user=?)",
         ];
         for (query, walk) in DELETE_WHAT_IS_THEIRS.into_iter().zip(walks) {
             assert_plan(query, &[walk]);

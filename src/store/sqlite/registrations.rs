@@ -2,15 +2,19 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{mail, rows};
+use super::{mail, passwords, rows};
 use crate::domain::{MailTokenHash, Timestamp, UserId, UsernameKey};
-use crate::store::{HOLD_REGISTRATION_MILLIS, Registration};
+use crate::store::{HOLD_REGISTRATION_MILLIS, NewMail, PendingRegistration, Registration, RegistrationOutcome};
 
 const INSERT_REGISTRATION: &str = "
     INSERT INTO users (id, username, username_key, email, email_key, pending_email_key, password_hash, is_email_verified,
                        messages_from, created_at, held_until)
     VALUES (?1, ?2, ?3, ?4, 'pending:' || lower(hex(?1)), ?5, ?6, 0, 'everyone', ?7, ?8)
     ON CONFLICT DO NOTHING";
+const SELECT_PENDING: &str = "SELECT id, password_hash, created_at FROM users WHERE username_key = ?1 AND pending_email_key IS NOT NULL";
+const REPEAT_REGISTRATION: &str = "
+    UPDATE users SET email = ?3, pending_email_key = ?4, held_until = max(held_until, ?6)
+    WHERE id = ?1 AND password_hash = ?2 AND pending_email_key IS NOT NULL AND held_until > ?5";
 const SELECT_VERIFICATION: &str = "
     SELECT user, pending_email_key FROM mail_tokens CROSS JOIN users ON users.id = user
     WHERE hash = ?1 AND purpose IN ('verification', 'new_address') AND expires_at > ?2 AND ifnull(held_until, ?2 + 1) > ?2";
@@ -25,8 +29,8 @@ const FREE_NAME: &str = "DELETE FROM users WHERE username_key = ?1 AND held_unti
 const TIDY: &str = "
     DELETE FROM users WHERE id IN (SELECT id FROM users WHERE held_until <= ?1 ORDER BY held_until LIMIT 16)";
 
-/// Notes a registration; `false` when its user name is taken.
-pub(super) fn insert(connection: &Connection, registration: &Registration) -> rusqlite::Result<bool> {
+/// Notes a registration.
+pub(super) fn insert(connection: &Connection, registration: &Registration) -> rusqlite::Result<RegistrationOutcome> {
     tidy(connection, registration.created_at)?;
     let name = registration.username.key();
     free_name(connection, &name, registration.created_at)?;
@@ -42,8 +46,28 @@ pub(super) fn insert(connection: &Connection, registration: &Registration) -> ru
     ])?;
     if inserted > 0 {
         mail::insert(connection, registration.id, &registration.mail)?;
+        return Ok(RegistrationOutcome::Noted);
     }
-    Ok(inserted > 0)
+    let pending = connection.prepare_cached(SELECT_PENDING)?.query_row([name.as_str()], rows::pending_registration).optional()?;
+    Ok(pending.map_or(RegistrationOutcome::UsernameTaken, RegistrationOutcome::Pending))
+}
+
+/// Gives a registration the address of a further mail; `false` when it no longer waits.
+pub(super) fn repeat(connection: &Connection, checked: &PendingRegistration, mail: &NewMail) -> rusqlite::Result<bool> {
+    let repeated = connection.prepare_cached(REPEAT_REGISTRATION)?.execute(params![
+        checked.id.to_bytes(),
+        checked.password_hash.expose(),
+        mail.address.as_str(),
+        mail.address.key().as_str(),
+        mail.at.as_millis(),
+        checked.held_until(mail.at).as_millis(),
+    ])?;
+    if repeated > 0 {
+        passwords::void_tokens(connection, checked.id)?;
+        mail::delete_all(connection, checked.id)?;
+        mail::insert(connection, checked.id, mail)?;
+    }
+    Ok(repeated > 0)
 }
 
 /// Verifies the address that a token was sent to, and makes its registration an account if it is one.
@@ -94,7 +118,7 @@ mod tests {
             created_at,
             mail: NewMail { kind: MailKind::Verification, address: email, at: created_at },
         };
-        assert!(insert(connection, &registration).expect("noted"));
+        assert!(matches!(insert(connection, &registration).expect("an answer"), RegistrationOutcome::Noted));
     }
 
     #[test]
@@ -119,7 +143,7 @@ mod tests {
         let by_hash = "SEARCH mail_tokens USING INDEX mail_tokens_hash (hash=?)";
         assert_plan(SELECT_VERIFICATION, &[by_hash, by_id]);
         assert_plan(DELETE_TOKEN, &["SEARCH mail_tokens USING COVERING INDEX mail_tokens_hash (hash=?)"]);
-        for query in [ACTIVATE, VERIFY] {
+        for query in [ACTIVATE, VERIFY, REPEAT_REGISTRATION] {
             assert_plan(query, &[by_id]);
         }
         let with_all_that_is_theirs = [
@@ -133,6 +157,7 @@ mod tests {
         assert_plan(DELETE_RIVALS, &[&by_address[..], &with_all_that_is_theirs].concat());
         let by_name = ["SEARCH users USING INDEX sqlite_autoindex_users_2 (username_key=?)"];
         assert_plan(FREE_NAME, &[&by_name[..], &with_all_that_is_theirs].concat());
+        assert_plan(SELECT_PENDING, &by_name);
         let expired = [by_id, "SEARCH users USING COVERING INDEX users_held (held_until<?)"];
         assert_plan(TIDY, &[&expired[..], &with_all_that_is_theirs].concat());
     }

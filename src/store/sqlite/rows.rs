@@ -4,7 +4,9 @@ use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Error, Row, Rows};
 
 use crate::domain::{ChatId, Email, Hex, MailKind, PasswordHash, Session, SessionHash, Timestamp, UserId, Username};
-use crate::store::{Credentials, DueMail, Lists, MailId, MailTokenOwner, Message, MessagesFrom, OwnCredentials, Peer, User};
+use crate::store::{
+    Credentials, DueMail, Lists, MailId, MailTokenOwner, Message, MessagesFrom, OwnCredentials, Peer, PendingRegistration, User,
+};
 
 pub(super) fn user_id(row: &Row<'_>, index: usize) -> rusqlite::Result<UserId> {
     row.get(index).map(UserId::from_bytes)
@@ -56,6 +58,11 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
 /// `id, password_hash, is_email_verified`.
 pub(super) fn credentials(row: &Row<'_>) -> rusqlite::Result<Credentials> {
     Ok(Credentials { user: user_id(row, 0)?, password_hash: PasswordHash::new(row.get(1)?), is_email_verified: row.get(2)? })
+}
+
+/// `id, password_hash, created_at`.
+pub(super) fn pending_registration(row: &Row<'_>) -> rusqlite::Result<PendingRegistration> {
+    Ok(PendingRegistration { id: user_id(row, 0)?, password_hash: PasswordHash::new(row.get(1)?), created_at: time(row, 2)? })
 }
 
 /// `username, email, is_email_verified, password_hash`.

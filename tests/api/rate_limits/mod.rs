@@ -7,6 +7,7 @@ pub mod clients;
 pub mod guessing;
 pub mod mail;
 pub mod outages;
+pub mod registrations;
 pub mod traffic;
 
 use std::time::{Duration, Instant};
