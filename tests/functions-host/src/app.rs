@@ -60,7 +60,8 @@ impl App {
         let root = options.app_root.canonicalize().map_err(|error| StartError::File(options.app_root.clone(), error.to_string()))?;
         let host = read_json(&root.join("host.json"))?;
         let custom = &host["customHandler"];
-        if custom["enableForwardingHttpRequest"] != true || custom["enableProxyingHttpRequest"] == true {
+        // This version does not know `enableProxyingHttpRequest`, and takes no notice of it.
+        if custom["enableForwardingHttpRequest"] != true {
             return Err(StartError::Application("host.json".into(), "this stand-in does forwarding mode only"));
         }
         let http = &host["extensions"]["http"];

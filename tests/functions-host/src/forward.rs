@@ -1,7 +1,7 @@
 //! What the handler is told of a request, and what the caller gets of its answer: neither is quite what was said.
 
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use uuid::Uuid;
 
 use crate::percent;
@@ -35,7 +35,7 @@ pub fn target(path: &str, query: &str) -> Option<Target> {
     if path.contains("%00") {
         return None;
     }
-    let path = path.replace('\\', "/").replace("%2e", ".").replace("%2E", ".");
+    let path = percent::escape_bare(path).replace('\\', "/").replace("%2e", ".").replace("%2E", ".");
     let (path, query) = match cut(&path) {
         Some((path, keeps_query)) => (path, if keeps_query { query } else { "" }),
         None => (path, query),
@@ -108,18 +108,27 @@ fn append(headers: &mut Vec<(HeaderName, Vec<u8>)>, name: HeaderName, separator:
     }
 }
 
-/// Whether .NET can read a content type; a request with a body and another one never leaves the host.
+/// What the host says to headers that it cannot read or .NET cannot send on; such a request never reaches the handler.
+pub fn refusal_of_headers(sent: &HeaderMap) -> Option<StatusCode> {
+    let values = || sent.iter().map(|(_, value)| value.as_bytes());
+    if values().any(|value| std::str::from_utf8(value).is_err()) {
+        return Some(StatusCode::BAD_REQUEST);
+    }
+    (!values().all(<[u8]>::is_ascii)).then_some(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Whether .NET can read a content type, of which no parameter may be empty; a request with a body and another one never leaves the host.
 pub fn is_content_type(value: &HeaderValue) -> bool {
     let is_token =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte));
     let Ok(text) = value.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
     let is_type = parts.next().and_then(|kind| kind.split_once('/')).is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype));
-    is_type && parts.all(|parameter| parameter.is_empty() || is_token(parameter.split('=').next().unwrap_or_default().trim()))
+    is_type && parts.all(|parameter| is_token(parameter.split('=').next().unwrap_or_default().trim()))
 }
 
 /// The headers for the caller: those of the handler but for the ones of its connection, and the host's own where the
-/// handler set none. The methods of `Allow` come one a line.
+/// handler set none. What `Allow` and `Vary` list comes one a line.
 pub fn answer_headers(answered: &reqwest::header::HeaderMap, custom: &[(String, String)]) -> Vec<(String, Vec<u8>)> {
     let missing = custom.iter().filter(|(name, _)| !answered.contains_key(name));
     let mut headers: Vec<_> = missing.map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
@@ -128,8 +137,8 @@ pub fn answer_headers(answered: &reqwest::header::HeaderMap, custom: &[(String, 
         if OF_CONNECTION.iter().any(|own| own.as_str() == name) {
             continue;
         }
-        if name == header::ALLOW.as_str() {
-            headers.extend(value.split(|byte| *byte == b',').map(|method| (name.to_owned(), method.trim_ascii().to_vec())));
+        if [header::ALLOW.as_str(), header::VARY.as_str()].contains(&name) {
+            headers.extend(value.split(|byte| *byte == b',').map(|listed| (name.to_owned(), listed.trim_ascii().to_vec())));
         } else {
             headers.push((name.to_owned(), value.to_vec()));
         }
@@ -159,12 +168,16 @@ mod tests {
         assert_eq!(path("/api/a%3Fb").as_deref(), Some("/api/a?x=1"));
         assert_eq!(path("/api/a%23b").as_deref(), Some("/api/a?"));
         assert_eq!(path("/api/a%00b"), None);
+        assert_eq!(path("/api/a%/%zz/%f").as_deref(), Some("/api/a%25/%25zz/%25f?x=1"));
     }
 
     #[test]
     fn content_types_are_read_as_dotnet_does() {
-        for (value, good) in [("application/json; charset=utf-8", true), ("text/plain", true), ("nonsense;;=", false), ("a/", false)] {
-            assert_eq!(is_content_type(&HeaderValue::from_static(value)), good, "{value}");
+        for good in ["application/json; charset=utf-8", "application/json;charset=utf8", "text/plain"] {
+            assert!(is_content_type(&HeaderValue::from_static(good)), "{good}");
+        }
+        for bad in ["application/json;", "application/json;;charset=utf-8", "nonsense;;=", "a/", ""] {
+            assert!(!is_content_type(&HeaderValue::from_static(bad)), "{bad}");
         }
     }
 }

@@ -125,6 +125,12 @@ impl Handler {
         *self.state.borrow() == State::Stopped
     }
 
+    /// Returns when the host has given up.
+    pub async fn stopped(&self) {
+        // The sender lives as long as this.
+        let _stopped = self.state.subscribe().wait_for(|state| *state == State::Stopped).await.is_ok();
+    }
+
     pub fn crash(&self) {
         self.order(Order::Crash);
     }

@@ -2,7 +2,8 @@
 //!
 //! It follows what host 4.1037 was seen to do in forwarding mode (`enableForwardingHttpRequest`), including what gets lost
 //! on the way: the query is rebuilt, header lines are joined, answers are buffered, chunked requests are refused. It has no
-//! keys, telemetry, scaling, bundles, payload mode or proxying mode.
+//! keys, telemetry, scaling, bundles, payload mode or proxying mode. Its listener refuses
+//! by 400 what the host refuses by 500, a length beside chunks, and what it reads as 5, `Content-Length: +5`.
 //!
 //! - `app`: host.json, local.settings.json and the function folders.
 //! - `routing`: which function a path and a method mean.

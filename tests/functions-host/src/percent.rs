@@ -12,9 +12,19 @@ pub fn decode(text: &str, kept: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
+/// Escapes each `%` that begins no escape.
+pub fn escape_bare(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for (at, character) in text.char_indices() {
+        let is_bare = character == '%' && escape_at(&text.as_bytes()[at..]).is_none();
+        escaped.push_str(if is_bare { "%25" } else { &text[at..at + character.len_utf8()] });
+    }
+    escaped
+}
+
 /// The byte that an escape at the beginning of the text stands for.
 fn escape_at(text: &[u8]) -> Option<u8> {
-    let digits = text.strip_prefix(b"%")?.get(..2)?;
+    let digits = text.strip_prefix(b"%")?.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 

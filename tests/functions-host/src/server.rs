@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::SizedStream;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER, TRANSFER_ENCODING};
 use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{HttpRequest, HttpResponse, HttpServer};
 use futures_util::StreamExt as _;
@@ -33,12 +34,15 @@ struct Host {
     client: reqwest::Client,
 }
 
-/// Serves until told to stop, then ends the handler.
+/// Serves until told to stop or until the handler has crashed too often, then ends the handler.
 pub async fn run(listener: TcpListener, app: App, handler: Arc<Handler>, started: oneshot::Sender<()>, stopped: oneshot::Receiver<()>) {
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).pool_idle_timeout(IDLE);
     let client = client.build().unwrap_or_default();
     let host = web::Data::new(Host { app, handler: Arc::clone(&handler), client });
-    let server = HttpServer::new(move || actix_web::App::new().app_data(host.clone()).default_service(web::to(answer)));
+    let server = HttpServer::new(move || {
+        let named = DefaultHeaders::new().add((SERVER, "Kestrel"));
+        actix_web::App::new().app_data(host.clone()).wrap(named).default_service(web::to(answer))
+    });
     let server = server.keep_alive(KEEP_ALIVE);
     let Ok(server) = server.workers(2).disable_signals().shutdown_timeout(STOP_SECONDS).listen(listener) else { return };
     let server = server.run();
@@ -47,8 +51,11 @@ pub async fn run(listener: TcpListener, app: App, handler: Arc<Handler>, started
     let supervised = Arc::clone(&handler);
     let supervising = actix_web::rt::spawn(async move { supervised.supervise().await });
     if started.send(()).is_ok() {
-        // An error means that the host was dropped, which asks for the same.
-        let _told = stopped.await;
+        tokio::select! {
+            // An error means that the host was dropped, which asks for the same.
+            _ = stopped => {}
+            () = handler.stopped() => {}
+        }
     }
     control.stop(true).await;
     handler.stop();
@@ -62,6 +69,9 @@ fn empty(status: StatusCode) -> HttpResponse {
 
 /// The answer to a request; what the handler cannot answer ends as the host's own empty one.
 async fn answer(request: HttpRequest, body: web::Payload, host: web::Data<Host>) -> HttpResponse {
+    if let Some(refusal) = forward::refusal_of_headers(request.headers()).filter(|status| status.is_client_error()) {
+        return empty(refusal);
+    }
     let Some(target) = forward::target(request.uri().path(), request.query_string()) else {
         return empty(StatusCode::BAD_REQUEST);
     };
@@ -74,10 +84,22 @@ async fn answer(request: HttpRequest, body: web::Payload, host: web::Data<Host>)
     if host.app.enforce_keys && !function.is_anonymous {
         return empty(StatusCode::UNAUTHORIZED);
     }
-    match forwarded(&request, body, &target, &host).await {
-        Ok(answer) => answer,
-        Err(status) => empty(status),
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        return unread(body);
     }
+    // In a task of its own: a caller that goes away is not told to the handler.
+    let forwarding = actix_web::rt::spawn(async move { forwarded(&request, body, &target, &host).await });
+    forwarding.await.unwrap_or(Err(StatusCode::INTERNAL_SERVER_ERROR)).unwrap_or_else(empty)
+}
+
+/// The answer to a chunked body, which never leaves the host, however it is framed. The body is held until the answer is sent, so
+/// that nothing behind it is read as another request.
+fn unread(body: web::Payload) -> HttpResponse {
+    let held = futures_util::stream::poll_fn(move |_| {
+        let _held = &body;
+        std::task::Poll::Ready(None::<Result<Bytes, std::io::Error>>)
+    });
+    HttpResponse::InternalServerError().force_close().body(SizedStream::new(0, held))
 }
 
 /// What the host says to paths that no function has.
@@ -101,13 +123,16 @@ async fn forwarded(request: &HttpRequest, body: web::Payload, target: &Target, h
     })
 }
 
-/// Reads the whole body. A chunked one, or one whose type .NET cannot read, never leaves the host.
+/// Reads the whole body. One whose type .NET cannot read never leaves the host.
 async fn read_body(request: &HttpRequest, mut body: web::Payload, limit: usize) -> Result<Bytes, StatusCode> {
     let headers = request.headers();
+    if let Some(refusal) = forward::refusal_of_headers(headers) {
+        return Err(refusal);
+    }
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let is_malformed =
         length.is_some_and(|length| length > 0) && headers.get(CONTENT_TYPE).is_some_and(|kind| !forward::is_content_type(kind));
-    if headers.contains_key(TRANSFER_ENCODING) || is_malformed || length.is_some_and(|length| length > limit) {
+    if is_malformed || length.is_some_and(|length| length > limit) {
         return Err(StatusCode::INTERNAL_SERVER_ERROR);
     }
     let mut read = BytesMut::new();

@@ -34,6 +34,7 @@ fn application() -> TempDir {
         "customHandler": {
             "description": { "defaultExecutablePath": env!("CARGO_BIN_EXE_echo-handler") },
             "enableForwardingHttpRequest": true,
+            "enableProxyingHttpRequest": true,
         },
     });
     std::fs::write(folder.path().join("host.json"), host.to_string()).expect("written");
@@ -68,6 +69,20 @@ impl Site {
         answer.json().await.expect("what was seen")
     }
 
+    async fn connect(&self) -> tokio::net::TcpStream {
+        tokio::net::TcpStream::connect(self.host.url().trim_start_matches("http://")).await.expect("a connection")
+    }
+
+    /// Everything that comes until the host closes the connection.
+    async fn raw(&self, text: &str) -> String {
+        let mut connection = self.connect().await;
+        connection.write_all(text.as_bytes()).await.expect("sent");
+        let mut answer = Vec::new();
+        // A reset after the answer is an end too.
+        let _end = connection.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
     async fn misbehave(&self, how: &str) -> StatusCode {
         let answer = self.get(&format!("/api/misbehave/{how}")).await;
         let status = answer.status();
@@ -86,7 +101,7 @@ impl Site {
 async fn eventually(what: &str, happened: impl Fn() -> bool) {
     let begun = Instant::now();
     while !happened() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "not within 10 seconds: {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "not within a minute: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -146,16 +161,32 @@ async fn header_lines_are_joined_content_headers_dropped_and_the_hosts_own_appen
 async fn requests_that_dotnet_cannot_send_never_reach_the_handler() {
     let site = Site::start().await;
     site.get("/api/echo").await;
-    site.is_empty_500(site.request(Method::POST, "/api/echo").header("Content-Type", "nonsense;;=").body("text")).await;
-    let address = site.host.url().trim_start_matches("http://").to_owned();
-    let mut connection = tokio::net::TcpStream::connect(&address).await.expect("a connection");
-    let chunked = format!(
-        "POST /api/echo HTTP/1.1\r\nHost: {address}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\ntext\r\n0\r\n\r\n"
-    );
-    connection.write_all(chunked.as_bytes()).await.expect("sent");
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 500 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    for kind in ["nonsense;;=", "application/json;"] {
+        site.is_empty_500(site.request(Method::POST, "/api/echo").header("Content-Type", kind).body("text")).await;
+    }
+    site.is_empty_500(site.request(Method::GET, "/api/echo").header("X-A", "café")).await;
+    let no_utf8 = site.request(Method::GET, "/api/echo").header("X-A", b"caf\xe9".as_slice()).send().await.expect("an answer");
+    assert_eq!((no_utf8.status(), no_utf8.content_length()), (StatusCode::BAD_REQUEST, Some(0)));
+    for framing in [
+        "Transfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n4;extension=1\r\ntext\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\ntext\r\n0\r\n\r\n",
+    ] {
+        let answer = site.raw(&format!("POST /api/echo HTTP/1.1\r\nHost: x\r\n{framing}GET /api/echo HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 500 ") && answer.ends_with("\r\n\r\n"), "the only answer, to {framing:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_handler_is_not_told_that_a_caller_has_gone() {
+    let site = Site::start().await;
+    site.get("/api/echo").await;
+    let mut caller = site.connect().await;
+    caller.write_all(b"GET /api/misbehave/slow HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
+    // Long enough for the host to have passed it on, and less than the handler takes.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(caller);
+    eventually("the handler's end", || site.host.handler_log().iter().any(|line| line.text == "slow, and at its end")).await;
 }
 
 #[tokio::test]
@@ -168,6 +199,8 @@ async fn answers_come_back_buffered_with_their_headers() {
     let answer = site.get("/api/misbehave/headers").await;
     let all = |name: &str| answer.headers().get_all(name).iter().map(|value| value.to_str().expect("ASCII")).collect::<Vec<_>>();
     assert_eq!(all("allow"), ["GET", "POST"]);
+    assert_eq!(all("vary"), ["Origin", "Accept"]);
+    assert_eq!(all("server"), ["Kestrel"]);
     assert_eq!(all("set-cookie"), ["a=1", "b=2"]);
     assert_eq!((all("x-custom"), all("x-host")), (vec!["the handler's"], vec!["yes"]));
     let head = site.request(Method::HEAD, "/api/misbehave/slow").send().await.expect("an answer");
@@ -220,7 +253,8 @@ async fn the_third_crash_stops_the_host_and_asked_for_restarts_do_not_count() {
         assert_eq!(site.misbehave(how).await, StatusCode::INTERNAL_SERVER_ERROR, "{how}");
     }
     eventually("the host gives up", || site.host.is_stopped()).await;
-    assert_eq!(site.get("/api/echo").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let address = site.host.url().trim_start_matches("http://").to_owned();
+    eventually("nobody listens any more", || std::net::TcpStream::connect(&address).is_err()).await;
     assert_eq!(site.host.handler_starts(), 5);
 }
 

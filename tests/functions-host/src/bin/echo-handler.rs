@@ -39,6 +39,7 @@ async fn misbehave(what: web::Path<String>) -> HttpResponse {
         }
         "slow" => {
             tokio::time::sleep(Duration::from_millis(500)).await;
+            println!("slow, and at its end");
             HttpResponse::Ok().body("slow but sure")
         }
         "lines" => {
@@ -54,6 +55,7 @@ async fn misbehave(what: web::Path<String>) -> HttpResponse {
         }
         "headers" => HttpResponse::MethodNotAllowed()
             .append_header(("Allow", "GET, POST"))
+            .append_header(("Vary", "Origin, Accept"))
             .append_header(("Set-Cookie", "a=1"))
             .append_header(("Set-Cookie", "b=2"))
             .append_header(("X-Custom", "the handler's"))
