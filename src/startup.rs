@@ -12,7 +12,7 @@ use crate::gateway::{App, Metrics};
 use crate::identity::{MailTokens, PasswordHasher, Pseudonyms, Tokens, load_or_make_key};
 use crate::mail::{self, Letters, Mailer, Transport, Worker};
 use crate::rate_limits::RateLimits;
-use crate::settings::{Service, Settings, StoreSetting};
+use crate::settings::{Service, Settings, StoreSetting, is_of_this_machine};
 use crate::store::Store;
 use crate::store::mongo::MongoStore;
 use crate::store::sqlite::SqliteStore;
@@ -64,7 +64,7 @@ pub fn assemble(settings: &Settings, store: Arc<dyn Store>, mailer: Mailer, cloc
         mailer,
         waiting_room,
         registration: settings.registration,
-        is_https: settings.public_base_url.as_deref().is_some_and(|url| url.starts_with("https://")),
+        is_https: settings.public_base_url.as_deref().is_some_and(|url| url.starts_with("https://") && !is_of_this_machine(url)),
         services: settings.services.clone(),
         cors_origins: settings.cors_origins.clone(),
     })

@@ -54,7 +54,11 @@ fn every_route_has_its_function_and_every_function_its_route() {
     let of_program: BTreeSet<_> = gateway::routes()
         .into_iter()
         .filter(|(_, path)| path.starts_with("/api/"))
-        .map(|(method, path)| (method.to_string(), path.to_owned()))
+        .flat_map(|(method, path)| {
+            // Where there is GET there is HEAD.
+            let head = (method == "GET").then(|| ("HEAD".to_owned(), path.to_owned()));
+            head.into_iter().chain([(method.to_string(), path.to_owned())])
+        })
         .collect();
     let functions = functions();
     let of_folders: BTreeSet<_> =

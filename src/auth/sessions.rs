@@ -48,7 +48,11 @@ pub(super) struct EndSessionsBody {
     all: Option<bool>,
 }
 
-impl RequestBody for EndSessionsBody {}
+impl RequestBody for EndSessionsBody {
+    fn ids(&mut self) -> Vec<(&'static str, &mut Option<String>)> {
+        vec![("sessionId", &mut self.session_id)]
+    }
+}
 
 enum Ending {
     One(PublicSessionId),
@@ -77,6 +81,7 @@ impl EndSessionsBody {
     path = "/api/auth/sessions",
     summary = "End sessions",
     description = "Ends one session of the caller, or all but the one of the request, on every instance, before it is answered.",
+    params(("sessionId" = Option<PublicSessionId>, Query, description = "Instead of a body, which some proxies and clients drop.")),
     request_body(content = EndSessionsBody, example = json!({ "all": true })),
     responses((status = 200, description = "The sessions have ended.", body = Message))
 )]

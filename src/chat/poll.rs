@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponseBuilder, web};
 
 use super::place::{Seen, Waking};
@@ -31,9 +32,10 @@ pub(super) struct Poll {
 }
 
 impl Poll {
-    /// Takes a place for a request, if it asks to wait, for somebody who has seen so much.
+    /// Takes a place for a request, if it asks to wait, for somebody who has seen so much. A HEAD never waits: it brings no news.
     pub(super) fn begin(request: &HttpRequest, bearer: &Bearer, seen: Seen) -> Result<Option<Self>, ApiError> {
-        let Some(wait) = Wait::preferred(request.headers()) else { return Ok(None) };
+        let preferred = Wait::preferred(request.headers()).filter(|_| request.method() != Method::HEAD);
+        let Some(wait) = preferred else { return Ok(None) };
         let room = request.app_data::<web::Data<WaitingRoom>>();
         let room = room.ok_or_else(|| ApiError::caused(ErrorCode::Internal, "the application lacks its waiting room"))?;
         let waiter = room.enter(*bearer.session_key(), seen, wait.duration())?;

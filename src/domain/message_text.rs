@@ -1,6 +1,7 @@
 //! What one person writes to another.
 
 use super::Invalid;
+use super::visible::is_blank;
 
 /// The text of a message: kept and returned byte for byte.
 #[derive(Clone, PartialEq, Eq)]
@@ -12,13 +13,14 @@ impl MessageText {
     /// Longest text in bytes of UTF-8.
     pub const MAX_BYTES: usize = 16_384;
 
-    /// Accepts text that is not only white space, holds no U+0000 and keeps both limits.
+    /// Accepts text of which something can be seen, that has no control characters but tab, line feed and carriage return, and that
+    /// keeps both limits.
     pub fn parse(text: String) -> Result<Self, Invalid> {
-        if text.trim().is_empty() {
-            return Err(Invalid::new("must not be empty"));
+        if text.chars().any(|character| character.is_control() && !"\t\n\r".contains(character)) {
+            return Err(Invalid::new("must not contain control characters other than tab, line feed and carriage return"));
         }
-        if text.contains('\0') {
-            return Err(Invalid::new("must not contain U+0000"));
+        if is_blank(&text) {
+            return Err(Invalid::new("must not be empty or invisible"));
         }
         if text.len() > Self::MAX_BYTES || text.chars().count() > Self::MAX_CHARS {
             return Err(Invalid::new(format!("must be at most {} characters and {} bytes", Self::MAX_CHARS, Self::MAX_BYTES)));
@@ -46,7 +48,10 @@ mod tests {
 
     #[test]
     fn text_is_kept_byte_for_byte() {
-        for text in [" hi ", "e\u{301}", "\u{feff}a\r\n\t", "👩‍👩‍👧"] {
+        let flag_of_wales = "🏴\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f}";
+        for text in
+            [" hi ", "e\u{301}", "\u{feff}a\r\n\t", "👩‍👩‍👧", "❤\u{fe0f}", flag_of_wales, "\u{200f}שלום", "می\u{200c}خواهم", "⠓⠊\u{2800}"]
+        {
             assert_eq!(MessageText::parse(text.to_owned()).expect("valid").as_str(), text);
         }
     }
@@ -59,9 +64,17 @@ mod tests {
     }
 
     #[test]
-    fn blank_text_and_nul_are_refused() {
-        for bad in ["", " \n\t\u{2003}", "a\0b"] {
-            assert!(MessageText::parse(bad.to_owned()).is_err(), "{bad:?}");
+    fn text_of_which_nothing_can_be_seen_is_refused() {
+        let blank = "\u{200b}\u{2800}\u{3164}\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{180e}\u{200d}\u{202e}\u{2060}\u{2066}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{13441}\u{16fe4}\u{1d159}\u{1d173}\u{e0001}\u{e007f}\u{e0100}\u{2003}\u{85}";
+        for bad in blank.chars().map(String::from).chain(["", " \n\t\u{2003}", blank].map(str::to_owned)) {
+            assert!(MessageText::parse(bad.clone()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_refused_but_for_those_of_lines() {
+        for control in (0..=u8::MAX).map(char::from).filter(|character| character.is_control()) {
+            assert_eq!(MessageText::parse(format!("a{control}b")).is_ok(), "\t\n\r".contains(control), "{control:?}");
         }
     }
 }

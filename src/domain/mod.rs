@@ -14,6 +14,7 @@ mod password;
 mod session;
 mod time;
 mod username;
+mod visible;
 
 pub use client_id::ClientId;
 pub use email::{Email, EmailKey};

@@ -142,7 +142,8 @@ mod tests {
     fn short_long_foreign_and_reserved_names_are_refused() {
         let bad =
             ["", "ab", &"x".repeat(33), "an n", "ann!", "änn", ".ann", "ann-", "a..b", "a-_b", "Root", "chat-functions", "a\u{212a}b"];
-        for text in bad {
+        let invisible = ["an\u{200b}n", "an\u{ad}n", "\u{2800}\u{2800}\u{2800}", "\u{3164}\u{3164}\u{3164}"];
+        for text in bad.into_iter().chain(invisible) {
             assert!(Username::parse(text).is_err(), "{text:?}");
         }
     }

@@ -19,6 +19,7 @@ use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::cors::{AllowedOrigins, Readers};
 use super::metrics::Metrics;
 use super::request_id::{self, REQUEST_ID};
 use crate::domain::{Net, UserId};
@@ -34,8 +35,8 @@ const COMMON_HEADERS: [(HeaderName, &str); 4] = [
     (REFERRER_POLICY, "no-referrer"),
     (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
-/// A year, for servers that are reached by https.
-const HSTS: &str = "max-age=31536000; includeSubDomains";
+/// A year, for servers that are reached by https. Other hosts of the same owner are none of ours.
+const HSTS: &str = "max-age=31536000";
 
 /// Whether answers tell browsers to come back by https only.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,7 @@ struct Asked {
     route: Option<String>,
     net: Net,
     hsts: bool,
+    readers: Readers,
     metrics: Option<Metrics>,
 }
 
@@ -81,6 +83,10 @@ impl Asked {
             route: request.match_pattern(),
             net: net_of(request),
             hsts: request.app_data::<web::Data<Hsts>>().is_some_and(|hsts| hsts.0),
+            readers: request
+                .app_data::<web::Data<AllowedOrigins>>()
+                .map(|allowed| allowed.readers_of(request.headers()))
+                .unwrap_or_default(),
             metrics: request.app_data::<web::Data<Option<Metrics>>>().and_then(|metrics| metrics.as_ref().clone()),
         }
     }
@@ -248,6 +254,7 @@ fn add_common_headers(headers: &mut HeaderMap, asked: &Asked) {
     if let Ok(id) = HeaderValue::from_str(&asked.id) {
         headers.insert(HeaderName::from_static(REQUEST_ID), id);
     }
+    asked.readers.add_to(headers);
 }
 
 /// Found once, so that the log, the limits and the handlers speak of the same client.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod app;
+mod cors;
 mod docs;
 mod health;
 mod isolation;
@@ -20,6 +21,7 @@ mod unread_body;
 use std::collections::BTreeMap;
 
 use actix_web::http::Method;
+use actix_web::http::header::LOCATION;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Responder};
@@ -28,7 +30,7 @@ pub use metrics::{Metrics, serve_metrics};
 pub use openapi::document;
 pub use server::{App, serve};
 
-use crate::http::{Access, ApiError, Endpoint, ErrorCode};
+use crate::http::{Access, ApiError, Endpoint, ErrorCode, read_guard};
 use crate::identity::require_bearer;
 use crate::rate_limits::count_open;
 use crate::settings::Service;
@@ -40,8 +42,8 @@ fn own_endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, "/", live).open().uncounted(),
         Endpoint::new(Method::GET, "/api/health", health::health).open().uncounted(),
         Endpoint::new(Method::GET, "/api/openapi.json", openapi::show_document).open(),
-        Endpoint::new(Method::GET, "/api/docs", docs::show_docs).open(),
-        Endpoint::new(Method::GET, "/api/app", app::show_page).open(),
+        Endpoint::new(Method::GET, "/api/docs", docs::show_docs).page(),
+        Endpoint::new(Method::GET, "/api/app", app::show_page).page(),
     ]
 }
 
@@ -54,7 +56,7 @@ fn endpoints(services: &[Service]) -> Vec<Endpoint> {
     own_endpoints().into_iter().chain(of_services).collect()
 }
 
-/// Every method and path there is, to be compared with the function folders and the documents.
+/// Every method and path there is, to be compared with the function folders and the documents. Where there is GET there is HEAD too.
 #[must_use]
 pub fn routes() -> Vec<(Method, &'static str)> {
     endpoints(&Service::ALL).into_iter().map(|endpoint| (endpoint.method, endpoint.path)).collect()
@@ -80,13 +82,25 @@ fn configure(config: &mut ServiceConfig, services: &[Service]) {
         by_path.entry(endpoint.path).or_default().push(endpoint);
     }
     for (path, endpoints) in by_path {
+        if endpoints.iter().any(|endpoint| endpoint.is_page) {
+            config.service(web::resource(format!("{path}/")).route(web::route().guard(read_guard()).to(move || redirect(path))));
+        }
         config.service(resource(path, endpoints));
     }
     config.default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::from(ErrorCode::NotFound)) }));
 }
 
+/// Leads from a page's address with a slash at its end to the page. A browser takes along what is behind `#`.
+async fn redirect(path: &'static str) -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, path)).finish()
+}
+
 fn resource(path: &'static str, endpoints: Vec<Endpoint>) -> Resource {
-    let allow = endpoints.iter().map(|endpoint| endpoint.method.as_str()).collect::<Vec<_>>().join(", ");
+    let methods = endpoints.iter().flat_map(|endpoint| match endpoint.method.as_str() {
+        "GET" => ["GET", "HEAD"].as_slice().to_vec(),
+        method => vec![method],
+    });
+    let allow = methods.collect::<Vec<_>>().join(", ");
     let resource = endpoints.into_iter().fold(web::resource(path), |resource, endpoint| {
         let Endpoint { access, traffic, route, .. } = endpoint;
         resource.route(match access {

@@ -5,13 +5,12 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_web::dev::Server;
-use actix_web::http::Method;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as ActixApp, HttpServer, web};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::cors::{AllowedOrigins, cors};
 use super::health::Health;
 use super::metrics::Metrics;
 use super::openapi::Document;
@@ -34,21 +33,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const MAX_CONNECTIONS: usize = 12_000;
 /// How long requests under way may take to finish once the process is asked to stop, in seconds.
 const STOP_SECONDS: u64 = 10;
-/// How long a browser may keep the answer to a preflight, in seconds.
-const PREFLIGHT_SECONDS: usize = 3_600;
-/// Headers of answers that pages may read.
-const EXPOSED_HEADERS: [&str; 9] = [
-    "ETag",
-    "Idempotency-Replayed",
-    "Preference-Applied",
-    "RateLimit",
-    "RateLimit-Policy",
-    "Retry-After",
-    "WWW-Authenticate",
-    "X-Next-Cursor",
-    "X-Request-Id",
-];
-
 /// All that the services share.
 #[derive(Clone)]
 pub struct App {
@@ -102,6 +86,7 @@ pub fn serve(listener: TcpListener, app: App) -> io::Result<Server> {
             .app_data(web::Data::new(app.pseudonyms.clone()))
             .app_data(web::Data::new(app.waiting_room.clone()))
             .app_data(web::Data::new(answer::Hsts(app.is_https)))
+            .app_data(web::Data::new(AllowedOrigins::new(&app.cors_origins)))
             .app_data(web::Data::new(app.metrics.clone()))
             .app_data(capacity.clone())
             .app_data(health.clone())
@@ -137,14 +122,4 @@ fn stop_signal(waiting_room: WaitingRoom) -> io::Result<impl Future<Output = ()>
         }
         waiting_room.close();
     })
-}
-
-/// Exact origins, no credentials: tokens travel in a header that pages set themselves.
-fn cors(origins: &[String]) -> Cors {
-    let cors = Cors::default()
-        .allowed_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allowed_headers(["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer", "X-Request-Id"])
-        .expose_headers(EXPOSED_HEADERS)
-        .max_age(PREFLIGHT_SECONDS);
-    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

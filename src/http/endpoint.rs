@@ -1,7 +1,7 @@
 //! The table of endpoints: what a service offers, and who may call it.
 
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, Responder, Route, web};
+use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 
 use super::ErrorCode;
 
@@ -40,7 +40,7 @@ impl Traffic {
     }
 }
 
-/// One method of one path.
+/// One method of one path. Where there is GET there is HEAD, which is answered as GET without the body.
 pub struct Endpoint {
     /// The method.
     pub method: Method,
@@ -52,8 +52,15 @@ pub struct Endpoint {
     pub traffic: Option<Traffic>,
     /// How its handler may fail, besides what every endpoint of its kind has in common.
     pub failures: &'static [ErrorCode],
+    /// Whether it is a page: people type such addresses, with a slash at the end too.
+    pub is_page: bool,
     /// The handler.
     pub route: Route,
+}
+
+/// What reads: GET and HEAD.
+pub fn read_guard() -> impl guard::Guard {
+    guard::Any(guard::Get()).or(guard::Head())
 }
 
 impl Endpoint {
@@ -64,14 +71,21 @@ impl Endpoint {
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let route = web::route().method(method.clone()).to(handler);
-        Self { method, path, access: Access::Bearer, traffic: Some(Traffic::Read), failures: &[], route }
+        let route = if method == Method::GET { web::route().guard(read_guard()) } else { web::route().method(method.clone()) };
+        let route = route.to(handler);
+        Self { method, path, access: Access::Bearer, traffic: Some(Traffic::Read), failures: &[], is_page: false, route }
     }
 
     /// The same endpoint for anyone.
     #[must_use]
     pub fn open(self) -> Self {
         Self { access: Access::Open, traffic: Some(Traffic::Anonymous), ..self }
+    }
+
+    /// The same endpoint, for anyone, which is a page.
+    #[must_use]
+    pub fn page(self) -> Self {
+        Self { is_page: true, ..self.open() }
     }
 
     /// The same endpoint, whose requests count as such traffic.

@@ -1,7 +1,6 @@
 //! Answers with an entity tag (RFC 9110, 8.8.3), by which a client that has one asks whether there is another.
 
-use actix_web::http::header::Header as _;
-use actix_web::http::header::{ETag, EntityTag, IfNoneMatch};
+use actix_web::http::header::{ETag, EntityTag, IF_NONE_MATCH};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use base64::Engine as _;
@@ -13,6 +12,8 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::{ApiError, ErrorCode, optional, text_schema};
 
+/// What stands for every tag.
+const ANY: &str = "*";
 /// Bytes of a hash that make a tag: enough for no two answers to share one by chance.
 const TAG_BYTES: usize = 16;
 
@@ -24,9 +25,12 @@ pub struct Tagged {
     tag: EntityTag,
 }
 
+/// Codings by which servers in between compress an answer. Those that do so add the coding to the tag.
+const CODINGS: [&str; 8] = ["gzip", "x-gzip", "deflate", "br", "brotli", "zstd", "bzip2", "compress"];
+
 /// The tags of the answers that a client has.
 #[derive(Debug)]
-pub struct KnownTags(IfNoneMatch);
+pub struct KnownTags(Vec<String>);
 
 impl Tagged {
     /// Writes an answer.
@@ -51,10 +55,7 @@ impl Tagged {
 
     /// Whether it is one of those that a client has.
     fn is_among(&self, known: &KnownTags) -> bool {
-        match &known.0 {
-            IfNoneMatch::Any => true,
-            IfNoneMatch::Items(tags) => tags.iter().any(|tag| tag.weak_eq(&self.tag)),
-        }
+        known.0.iter().any(|tag| tag == ANY || tag.strip_prefix(self.tag.tag()).is_some_and(is_mark_of_coding))
     }
 
     /// 200 with the answer, or 304 when the client has it. `finish` adds further headers.
@@ -70,14 +71,41 @@ impl Tagged {
 }
 
 impl KnownTags {
-    /// What the header `If-None-Match` says. A malformed one says nothing, which at worst gets an answer that the client has.
+    /// What the header `If-None-Match` says (RFC 9110, 13.1.2). What of it is malformed says nothing, which at worst gets an answer
+    /// that the client has.
     #[must_use]
     pub fn of(request: &HttpRequest) -> Option<Self> {
-        if !request.headers().contains_key(IfNoneMatch::name()) {
-            return None;
-        }
-        IfNoneMatch::parse(request).ok().map(Self)
+        let mut lists = request.headers().get_all(IF_NONE_MATCH).peekable();
+        lists.peek()?;
+        Some(Self(lists.filter_map(|list| list.to_str().ok()).flat_map(read_list).collect()))
     }
+}
+
+/// The tags of a list without their quotation marks, weak or not: the comparison is the weak one. A tag may hold commas.
+fn read_list(list: &str) -> Vec<String> {
+    if list.trim() == ANY {
+        return vec![ANY.to_owned()];
+    }
+    let tag = |element: &str| {
+        let element = element.trim();
+        let (opaque, behind) = element.strip_prefix("W/").unwrap_or(element).strip_prefix('"')?.rsplit_once('"')?;
+        // Some compressors write their mark behind the quotation mark.
+        Some(format!("{opaque}{behind}"))
+    };
+    let mut quoted = false;
+    let elements = list.split(move |character| {
+        quoted ^= character == '"';
+        !quoted && character == ','
+    });
+    // `*` is one of its own, and no tag.
+    elements.filter_map(tag).filter(|tag| tag != ANY).collect()
+}
+
+/// Whether this is nothing, or what is added to a tag for a coding: `-gzip` by Apache, lighttpd and Caddy, `--gzip` by Jetty, `;gzip`
+/// and `:gzip` by others.
+fn is_mark_of_coding(suffix: &str) -> bool {
+    let coding = suffix.trim_start_matches(['-', ';', ':', '.', '+', '/']);
+    suffix.is_empty() || coding.len() < suffix.len() && CODINGS.iter().any(|known| known.eq_ignore_ascii_case(coding))
 }
 
 impl IntoParams for KnownTags {
@@ -102,10 +130,17 @@ mod tests {
     fn an_answer_is_known_by_its_tag_only() {
         let (answer, other) = (Tagged::new(&"hello").expect("JSON"), Tagged::new(&"hullo").expect("JSON"));
         let (tag, other) = (answer.tag.to_string(), other.tag.to_string());
-        for header in [tag.clone(), format!("W/{tag}"), format!("{other}, {tag}"), "*".to_owned()] {
+        let opaque = tag.trim_matches('"');
+        let same = [tag.clone(), format!("W/{tag}"), format!("{other}, {tag}"), format!("\"a,b\" ,, W/{tag} , {other}"), "*".to_owned()];
+        let marks = ["-gzip", "--gzip", ";gzip", ":gzip", "-br", "-zstd", "-deflate"];
+        let coded =
+            marks.iter().flat_map(|mark| [format!("W/\"{opaque}{mark}\""), format!("{other}, \"{opaque}{mark}\""), format!("{tag}{mark}")]);
+        for header in same.into_iter().chain(coded) {
             assert!(answer.is_among(&known(&header).expect("tags")), "{header}");
         }
-        for header in [other, "\"\"".to_owned(), tag.to_ascii_uppercase()] {
+        let different = [format!("\"{opaque}gzip\""), format!("\"{opaque}-1\""), format!("\"{opaque}-\""), format!("\"x, {opaque}\"")];
+        let malformed = [opaque.to_owned(), format!("\"{opaque}"), format!("w/{tag}"), "\"*\"".to_owned()];
+        for header in [other, "\"\"".to_owned(), tag.to_ascii_uppercase()].into_iter().chain(different).chain(malformed) {
             assert!(!known(&header).is_some_and(|known| answer.is_among(&known)), "{header}");
         }
     }

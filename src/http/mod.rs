@@ -19,10 +19,11 @@ mod query;
 mod request_id;
 mod schemas;
 mod session_entry;
+mod surrogates;
 
 pub use capacity::Capacity;
 pub use deadline::Deadline;
-pub use endpoint::{Access, Endpoint, Traffic};
+pub use endpoint::{Access, Endpoint, Traffic, read_guard};
 pub use entity_tag::{KnownTags, Tagged};
 pub use error::{ApiError, ErrorCode, LimitReached, UnreadAnswers};
 pub use fields::Fields;

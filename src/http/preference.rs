@@ -65,7 +65,7 @@ fn parse_seconds(value: &str) -> Option<u64> {
 }
 
 /// The parts between separators that stand in no quoted string.
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+pub(super) fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |character| {
         let is_escaped = std::mem::take(&mut escaped);

@@ -50,7 +50,7 @@ schemas! {
         .min_length(Some(Password::MIN_CHARS))
         .max_length(Some(Password::MAX_CHARS));
     MailToken: text_schema("The token from the link in a mail. It works once.", "q7Lr0bVY2d5nXo3KcT9wJ1sEh8uGfAzM4iBpN6yQvRk").pattern(Some("^[A-Za-z0-9_-]{43}$"));
-    MessageText: text_schema("The text of a message, which is not only white space.", "hello").min_length(Some(1)).max_length(Some(MessageText::MAX_CHARS));
+    MessageText: text_schema("The text of a message, of which something can be seen, without control characters but tab, line feed and carriage return.", "hello").min_length(Some(1)).max_length(Some(MessageText::MAX_CHARS));
     Timestamp: text_schema("An instant in UTC, to the millisecond.", "2026-11-23T12:50:00.000Z")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .pattern(Some(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"));

@@ -54,16 +54,6 @@ impl Reader<'_> {
         }
         Some(url)
     }
-
-    pub(super) fn cors_origins(&mut self) -> Vec<String> {
-        let list = self.get("CORS_ORIGINS").unwrap_or_default();
-        let origins: Vec<String> = list.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
-        let is_origin = |origin: &String| ["https://", "http://"].iter().any(|scheme| origin.strip_prefix(scheme).is_some_and(is_host));
-        if !origins.iter().all(is_origin) {
-            self.wrong("CORS_ORIGINS", "must be exact origins such as https://app.example.com, comma separated; * is not allowed");
-        }
-        origins
-    }
 }
 
 /// A host and perhaps a port, without a path.

@@ -7,6 +7,7 @@ mod dot_env;
 mod limits;
 mod mail;
 mod mongodb_uri;
+mod origins;
 mod rules;
 mod source;
 mod token_keys;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 pub use mail::MailSetting;
+pub use origins::is_of_this_machine;
 use source::Source;
 pub use variables::{VARIABLES, Variable};
 

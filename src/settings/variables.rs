@@ -52,7 +52,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "PUBLIC_BASE_URL",
         default: "- (required in production)",
-        meaning: "where people reach the API, e.g. `https://chat.example.com`; `https` adds HSTS to every answer",
+        meaning: "where people reach the API, e.g. `https://chat.example.com`; `https` adds HSTS (for this host alone) to every answer",
     },
     Variable {
         name: "MAIL_URL",
@@ -79,7 +79,11 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "PASSWORD_MIN_CHARS", default: "`8`", meaning: "shortest password that may be set; may only rise" },
     Variable { name: "ARGON2_MEMORY_KIB", default: "`19456`", meaning: "memory of a password hash; may only rise" },
     Variable { name: "ARGON2_PASSES", default: "`2`", meaning: "passes of a password hash; may only rise" },
-    Variable { name: "CORS_ORIGINS", default: "none", meaning: "exact origins whose pages may call the API, comma separated" },
+    Variable {
+        name: "CORS_ORIGINS",
+        default: "none",
+        meaning: "exact origins whose pages may call the API, comma separated, also of apps such as `capacitor://localhost`",
+    },
     Variable {
         name: "CLIENT_IP",
         default: "`peer`; in Azure `xff:1`",

@@ -16,7 +16,11 @@ pub(super) struct BlockBody {
     user_id: Option<String>,
 }
 
-impl RequestBody for BlockBody {}
+impl RequestBody for BlockBody {
+    fn ids(&mut self) -> Vec<(&'static str, &mut Option<String>)> {
+        vec![("userId", &mut self.user_id)]
+    }
+}
 
 impl BlockBody {
     fn check(self) -> Result<UserId, ApiError> {
@@ -80,6 +84,7 @@ pub(super) async fn block_user(
     path = "/api/users/blocks",
     summary = "End a block",
     description = "Lets somebody see the caller and write to them again. Friendship does not come back by itself.",
+    params(("userId" = Option<UserId>, Query, description = "Instead of a body, which some proxies and clients drop.")),
     request_body = BlockBody,
     responses((status = 200, description = "The person is not blocked any more.", body = Message))
 )]

@@ -16,7 +16,11 @@ pub(super) struct FriendBody {
     friend_id: Option<String>,
 }
 
-impl RequestBody for FriendBody {}
+impl RequestBody for FriendBody {
+    fn ids(&mut self) -> Vec<(&'static str, &mut Option<String>)> {
+        vec![("friendId", &mut self.friend_id)]
+    }
+}
 
 impl FriendBody {
     fn check(self) -> Result<UserId, ApiError> {
@@ -100,6 +104,7 @@ pub(super) async fn add_friend(
     path = "/api/users/friends",
     summary = "Remove a friend",
     description = "Removes somebody from the caller's address book.",
+    params(("friendId" = Option<UserId>, Query, description = "Instead of a body, which some proxies and clients drop.")),
     request_body = FriendBody,
     responses((status = 200, description = "The person is not a friend any more.", body = Message))
 )]

@@ -85,7 +85,18 @@ async fn text_comes_back_byte_for_byte(context: Arc<Context>) {
 
 async fn text_outside_its_rules_is_refused(context: Arc<Context>) {
     let (ann, bob) = context.pair().await;
-    for bad in ["", " \n\t\u{a0}\u{2003}", "nul\0", &"a".repeat(4_001), &"\u{1f600}".repeat(4_097)] {
+    for bad in [
+        "",
+        " \n\t\u{a0}\u{2003}",
+        "\u{200b}",
+        "\u{2800}\u{3164}\n\u{ad}",
+        "\u{1}",
+        "nul\0",
+        "bell\u{7}",
+        "\u{85}x",
+        &"a".repeat(4_001),
+        &"\u{1f600}".repeat(4_097),
+    ] {
         ann.send(&bob, bad).await.fails_in(&["message"]);
     }
     assert!(bob.messages("").await.is_empty(), "what is refused changes nothing");

@@ -73,7 +73,7 @@ fn check_documented(place: &str, answer: &Answer) {
 
 /// A request for no route is refused by the envelope, with a status that is its code's.
 fn check_refusal(method: &Method, answer: &Answer) {
-    if answer.status.is_success() || method == Method::HEAD {
+    if answer.status.is_success() || answer.status.is_redirection() || method == Method::HEAD {
         return;
     }
     validate("/components/schemas/Error", &answer.json(), answer);

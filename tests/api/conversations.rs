@@ -130,7 +130,11 @@ async fn an_answer_that_the_client_has_is_not_sent_again(context: Arc<Context>) 
     let conditional = async |tags: &str| Answer::of(bob.request(Method::GET, ROUTE).header("If-None-Match", tags)).await;
     let tag = bob.get(ROUTE).await.header("etag").to_owned();
     assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 16, "a strong tag: {tag}");
-    for tags in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+    // As servers in between hand a tag on that compress the answer.
+    let coded = |mark: &str| format!("W/\"{}{mark}\"", tag.trim_matches('"'));
+    for tags in
+        [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned(), coded("-gzip"), coded(";gzip"), coded("--br")]
+    {
         let answer = conditional(&tags).await;
         assert_eq!((answer.status, answer.header("etag"), answer.body.len()), (StatusCode::NOT_MODIFIED, tag.as_str(), 0), "{tags}");
         assert_eq!(answer.header("preference-applied"), "", "nobody asked to wait");

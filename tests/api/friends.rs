@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Person, names, text};
+use crate::client::{Answer, PASSWORD, Person, names, text};
 use crate::context::Context;
 use crate::tests;
 
@@ -20,7 +20,7 @@ tests!(Context:
     an_unknown_person_cannot_be_added,
     an_id_must_be_in_its_exact_form,
     bodies_of_another_shape_are_refused,
-    a_removal_needs_its_body,
+    ids_may_stand_in_the_query_of_a_removal_and_a_password_may_not,
     a_friend_may_write_to_somebody_who_takes_messages_from_friends,
     a_list_of_1000_friends_is_full,
 );
@@ -160,13 +160,33 @@ async fn bodies_of_another_shape_are_refused(context: Arc<Context>) {
     assert_eq!(friends_of(&ann).await, json!([]));
 }
 
-async fn a_removal_needs_its_body(context: Arc<Context>) {
+async fn ids_may_stand_in_the_query_of_a_removal_and_a_password_may_not(context: Arc<Context>) {
     let (ann, bob) = context.pair().await;
+    let (cid, other) = (context.person().await, ann.log_in_again().await);
+    let sessions = ann.get("/api/auth/sessions").await.ok();
+    let session = sessions["sessions"].as_array().expect("sessions").iter().find(|session| session["current"] == false).expect("another");
     ann.befriend(&bob).await.ok();
-    Answer::of(ann.request(Method::DELETE, ROUTE)).await.fails(415, "unsupported_media_type");
-    let in_query = ann.request(Method::DELETE, &format!("{ROUTE}?friendId={}", bob.id)).json(&json!({}));
-    Answer::of(in_query).await.fails_in(&["friendId"]);
-    assert_eq!(friends_of(&ann).await, json!([bob.id]));
+    ann.post("/api/users/blocks", &json!({ "userId": cid.id })).await.ok();
+    for (path, name, id) in
+        [(ROUTE, "friendId", &bob.id), ("/api/users/blocks", "userId", &cid.id), ("/api/auth/sessions", "sessionId", &text(&session["id"]))]
+    {
+        let query = format!("{path}?{name}={id}");
+        Answer::of(ann.request(Method::DELETE, path)).await.fails(400, "invalid_json");
+        Answer::of(ann.request(Method::DELETE, &format!("{path}?{name}="))).await.fails_in(&[name]);
+        Answer::of(ann.request(Method::DELETE, &format!("{query}&other=1"))).await.fails(400, "invalid_query");
+        ann.delete(&query, &json!({ name: ann.id })).await.fails_in(&[name]);
+        Answer::of(ann.request(Method::DELETE, &query).header("Content-Type", "text/plain").body("x"))
+            .await
+            .fails(415, "unsupported_media_type");
+        Answer::of(ann.request(Method::DELETE, &query)).await.ok();
+        // With both alike it is the same question, for what is no longer there.
+        let again = ann.delete(&query, &json!({ name: id })).await;
+        assert_eq!(again.status, 404, "{again:?}");
+    }
+    other.get("/api/users/profile").await.fails(401, "unauthorized");
+    ann.delete(&format!("/api/auth/sessions?sessionId={}", "0".repeat(32)), &json!({ "all": true })).await.fails_in(&["sessionId"]);
+    Answer::of(ann.request(Method::DELETE, &format!("/api/users/profile?password={PASSWORD}"))).await.fails(400, "invalid_json");
+    assert_eq!(friends_of(&ann).await, json!([]));
 }
 
 async fn a_friend_may_write_to_somebody_who_takes_messages_from_friends(context: Arc<Context>) {

@@ -17,6 +17,8 @@ tests!(Context:
     health_names_the_store_and_the_version,
     what_is_no_route_is_not_found,
     another_method_is_told_with_the_ones_there_are,
+    head_answers_as_get_without_the_body_and_never_waits,
+    a_page_is_found_with_a_slash_at_its_end,
     every_answer_has_the_common_headers,
     a_client_may_name_its_request in ALONE,
     the_hosts_id_of_an_invocation_is_the_last_of_its_list in ALONE,
@@ -24,6 +26,7 @@ tests!(Context:
     headers_that_claim_another_method_or_path_are_ignored,
     a_process_serves_the_services_it_was_told in &["sqlite"],
     configured_origins_may_call_and_no_others in &["sqlite"],
+    pages_of_configured_origins_can_read_every_refusal in &["sqlite"],
     https_is_asked_for_where_people_come_by_it in &["sqlite"],
 );
 
@@ -51,7 +54,8 @@ async fn what_is_no_route_is_not_found(context: Arc<Context>) {
 async fn another_method_is_told_with_the_ones_there_are(context: Arc<Context>) {
     let mut allowed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (method, path) in gateway::routes().into_iter().filter(|(_, path)| *path != "/") {
-        allowed.entry(path).or_default().push(method.to_string());
+        let head = (method == "GET").then(|| "HEAD".to_owned());
+        allowed.entry(path).or_default().extend([method.to_string()].into_iter().chain(head));
     }
     for (path, allowed) in allowed {
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
@@ -63,8 +67,47 @@ async fn another_method_is_told_with_the_ones_there_are(context: Arc<Context>) {
             assert_eq!(lines.collect::<Vec<_>>(), allowed, "{method} {path}");
             answer.fails(405, "method_not_allowed");
         }
-        let head = Answer::of(context.anonymous().request(Method::HEAD, path)).await;
-        assert_eq!((head.status.as_u16(), head.body.len()), (405, 0), "HEAD {path}");
+        if !allowed.contains(&"HEAD".to_owned()) {
+            let head = Answer::of(context.anonymous().request(Method::HEAD, path)).await;
+            assert_eq!((head.status.as_u16(), head.body.len()), (405, 0), "HEAD {path}");
+        }
+    }
+}
+
+async fn head_answers_as_get_without_the_body_and_never_waits(context: Arc<Context>) {
+    let (ann, bob) = context.pair().await;
+    ann.send(&bob, "hello").await.ok();
+    let own =
+        ["/api/chat/messages?limit=0".to_owned(), format!("/api/chat/messages?with={}&after=1", bob.id), "/api/chat/nothing".to_owned()];
+    let reads = gateway::routes().into_iter().filter(|(method, path)| method == "GET" && (*path != "/" || context.is_alone()));
+    // What differs from request to request: ids, times, and what is left of a limit.
+    let comparable = |answer: &Answer| {
+        let (status, mut headers, _) = answer.shape();
+        headers.retain(|(name, _)| !name.starts_with("ratelimit"));
+        (status, headers)
+    };
+    for path in reads.map(|(_, path)| path.to_owned()).chain(own) {
+        for anonymous in [false, true] {
+            let request = |method| if anonymous { context.anonymous().request(method, &path) } else { ann.request(method, &path) };
+            let get = Answer::of(request(Method::GET)).await;
+            let begun = Instant::now();
+            let head = Answer::of(request(Method::HEAD).header("Prefer", "wait=25")).await;
+            assert_eq!(comparable(&head), comparable(&get), "{path}");
+            assert!(head.body.is_empty() && begun.elapsed() < Duration::from_secs(20), "{path}: {head:?}");
+        }
+    }
+    let tag = ann.conversations_tag().await;
+    let known = ann.request(Method::HEAD, "/api/chat/conversations").header("If-None-Match", tag);
+    assert_eq!(Answer::of(known.header("Prefer", "wait=25")).await.status, StatusCode::NOT_MODIFIED);
+}
+
+async fn a_page_is_found_with_a_slash_at_its_end(context: Arc<Context>) {
+    for page in ["/api/app", "/api/docs", "/api/auth/email", "/api/auth/password-reset"] {
+        for method in [Method::GET, Method::HEAD] {
+            let answer = Answer::of(context.anonymous().request(method, &format!("{page}/"))).await;
+            assert_eq!((answer.status, answer.header("location")), (StatusCode::PERMANENT_REDIRECT, page));
+        }
+        Answer::of(context.anonymous().request(Method::PUT, &format!("{page}/"))).await.fails(404, "not_found");
     }
 }
 
@@ -202,10 +245,44 @@ async fn configured_origins_may_call_and_no_others(context: Arc<Context>) {
     }
 }
 
+async fn pages_of_configured_origins_can_read_every_refusal(context: Arc<Context>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let environment = context.environment().with("CORS_ORIGINS", "https://App.Example.com:443, capacitor://localhost");
+    let server = Server::start(&environment, folder.path()).expect("a server");
+    let client = Client::new(server.url());
+    let origins = [
+        ("https://app.example.com", true),
+        ("capacitor://localhost", true),
+        ("https://other.example.com", false),
+        ("capacitor://other", false),
+    ];
+    for (origin, is_allowed) in origins {
+        let get = |path: &str| client.request(Method::GET, path).header("Origin", origin);
+        for (request, status) in [
+            (get(&format!("/api/health?{}", "x".repeat(1_025))), 414),
+            (get("/api/health").header("X-Large", "x".repeat(16 * 1024)), 431),
+            (get("/api/users/profile").bearer_auth("x".repeat(4_096)), 401),
+            (get("/api/users/%ff"), 400),
+            (get("/api/nothing"), 404),
+            (client.request(Method::POST, "/api/auth/login").header("Origin", origin).body("{"), 415),
+        ] {
+            let answer = Answer::of(request).await;
+            assert_eq!(answer.status.as_u16(), status, "{origin}: {answer:?}");
+            let (readable_by, exposed) = (answer.header("access-control-allow-origin"), answer.header("access-control-expose-headers"));
+            assert_eq!(readable_by, if is_allowed { origin } else { "" }, "{answer:?}");
+            assert!(!is_allowed || exposed.to_lowercase().contains("retry-after"), "{answer:?}");
+            let vary = answer.headers.get_all("vary").iter().any(|names| names.to_str().is_ok_and(|names| names.contains("Origin")));
+            assert!(vary && answer.headers.get_all("access-control-allow-origin").iter().count() <= 1, "{answer:?}");
+        }
+    }
+}
+
 async fn https_is_asked_for_where_people_come_by_it(context: Arc<Context>) {
     let folder = tempfile::tempdir().expect("a folder");
-    let environment = context.environment().with("PUBLIC_BASE_URL", "https://chat.example.com");
-    let server = Server::start(&environment, folder.path()).expect("a server");
-    let answer = Client::new(server.url()).get("/api/health").await;
-    assert_eq!(answer.header("strict-transport-security"), "max-age=31536000; includeSubDomains");
+    for (address, header) in [("https://chat.example.com", "max-age=31536000"), ("https://localhost:8443", "")] {
+        let environment = context.environment().with("PUBLIC_BASE_URL", address);
+        let server = Server::start(&environment, folder.path()).expect("a server");
+        let answer = Client::new(server.url()).get("/api/health").await;
+        assert_eq!(answer.header("strict-transport-security"), header, "{address}");
+    }
 }

@@ -14,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, OpenApi, RefOr};
+use utoipa::openapi::{Components, OpenApi, RefOr, Required};
 
 use super::answer::Envelope;
 use super::{app, docs, endpoints, health};
@@ -116,6 +116,14 @@ fn complete(operation: &mut Operation, endpoint: &Endpoint) -> failures::Failure
         if let RefOr::T(response) = response {
             response.headers.extend(headers::of_every_answer(endpoint.traffic.is_some()));
         }
+    }
+    let has_query = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
+    if let Some(RefOr::T(body)) = &mut operation.request_body
+        && has_query
+        && endpoint.method == Method::DELETE
+    {
+        // Ids may stand in the query instead.
+        body.required = Some(Required::False);
     }
     failures::add(operation, endpoint)
 }
