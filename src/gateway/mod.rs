@@ -83,7 +83,7 @@ fn configure(config: &mut ServiceConfig, services: &[Service]) {
     }
     for (path, endpoints) in by_path {
         if endpoints.iter().any(|endpoint| endpoint.is_page) {
-            config.service(web::resource(format!("{path}/")).route(web::route().guard(read_guard()).to(move || redirect(path))));
+            config.service(web::resource(format!("{path}/")).route(web::route().guard(read_guard()).to(async move || redirect(path))));
         }
         config.service(resource(path, endpoints));
     }
@@ -91,7 +91,7 @@ fn configure(config: &mut ServiceConfig, services: &[Service]) {
 }
 
 /// Leads from a page's address with a slash at its end to the page. A browser takes along what is behind `#`.
-async fn redirect(path: &'static str) -> HttpResponse {
+fn redirect(path: &'static str) -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, path)).finish()
 }
 

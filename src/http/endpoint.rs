@@ -59,6 +59,7 @@ pub struct Endpoint {
 }
 
 /// What reads: GET and HEAD.
+#[must_use]
 pub fn read_guard() -> impl guard::Guard {
     guard::Any(guard::Get()).or(guard::Head())
 }

@@ -107,11 +107,11 @@ async fn a_database_that_is_away_at_the_start_is_waited_for(context: Arc<Context
 }
 
 async fn a_database_that_refuses_is_told_within_4_seconds_and_forgotten_after(context: Arc<Context>) {
-    lose_and_find(&context, Mode::Refuse).await;
+    Box::pin(lose_and_find(&context, Mode::Refuse)).await;
 }
 
 async fn a_database_that_hangs_is_told_within_4_seconds_and_forgotten_after(context: Arc<Context>) {
-    lose_and_find(&context, Mode::Swallow).await;
+    Box::pin(lose_and_find(&context, Mode::Swallow)).await;
 }
 
 async fn lose_and_find(context: &Context, mode: Mode) {
@@ -119,7 +119,7 @@ async fn lose_and_find(context: &Context, mode: Mode) {
     faulty.ready().await;
     let (ann, bob) = (Person::register(&faulty.client).await, Person::register(&faulty.client).await);
     faulty.proxy.set(mode);
-    tells_that_the_database_is_away(&faulty, &ann, &bob).await;
+    Box::pin(tells_that_the_database_is_away(&faulty, &ann, &bob)).await;
     faulty.proxy.set(Mode::Forward);
     faulty.ready().await;
     // Whether the log-out was done before the database hung is not known; log-ins work in any case.

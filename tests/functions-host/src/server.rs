@@ -69,7 +69,7 @@ fn empty(status: StatusCode) -> HttpResponse {
 
 /// The answer to a request; what the handler cannot answer ends as the host's own empty one.
 async fn answer(request: HttpRequest, body: web::Payload, host: web::Data<Host>) -> HttpResponse {
-    if let Some(refusal) = forward::refusal_of_headers(request.headers()).filter(|status| status.is_client_error()) {
+    if let Some(refusal) = forward::refusal_of_headers(request.headers()).filter(StatusCode::is_client_error) {
         return empty(refusal);
     }
     let Some(target) = forward::target(request.uri().path(), request.query_string()) else {
