@@ -178,9 +178,9 @@ impl Connection {
         if let Ok(clock_offset) = checked {
             self.clock.note(clock_offset);
         }
-        // Nobody answered: that says nothing about the indexes.
-        let is_unreachable = matches!(checked, Err(StoreError::Unavailable(_)));
-        self.note_readiness(checked.is_ok() || is_unreachable && self.is_ready());
+        // That nobody answered, or the server had no room, says nothing about the indexes.
+        let is_unknown = matches!(checked, Err(StoreError::Unavailable(_) | StoreError::Overloaded));
+        self.note_readiness(checked.is_ok() || is_unknown && self.is_ready());
         checked.map(drop)
     }
 
