@@ -83,7 +83,7 @@ fn configure(config: &mut ServiceConfig, services: &[Service]) {
     }
     for (path, endpoints) in by_path {
         if endpoints.iter().any(|endpoint| endpoint.is_page) {
-            config.service(web::resource(format!("{path}/")).route(web::route().guard(read_guard()).to(async move || redirect(path))));
+            config.service(web::resource(format!("{path}/")).guard(read_guard()).to(async move || redirect(path)));
         }
         config.service(resource(path, endpoints));
     }
