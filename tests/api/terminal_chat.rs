@@ -141,12 +141,12 @@ async fn two_people_talk_in_two_terminals(context: Arc<Context>) {
     ann.talk_to("nobody-has-this-name");
     ann.sees("nobody of that name").await;
     ann.talk_to(&bob.name.to_uppercase());
-    ann.enter("hello \u{1b}[31mBob");
-    ann.sees("you: hello  [31mBob").await;
+    ann.enter("hello \tBob");
+    ann.sees("you: hello  Bob").await;
     bob.sees(&format!("* 1 unread from {}", ann.name)).await;
     bob.lists(&format!("{}: 1 messages, 1 unread", ann.name)).await;
     bob.talk_to(&ann.name);
-    bob.sees(&format!("{}: hello  [31mBob", ann.name)).await;
+    bob.sees(&format!("{}: hello  Bob", ann.name)).await;
     bob.enter("hello Ann");
     ann.sees(&format!("{}: hello Ann", bob.name)).await;
     ann.lists(&format!("{}: 2 messages, 0 unread", bob.name)).await;
