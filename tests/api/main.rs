@@ -16,6 +16,7 @@ mod change_password;
 mod chat_idempotency;
 mod chat_messages;
 mod chat_send;
+mod check;
 mod client;
 mod context;
 mod conversations;
@@ -122,6 +123,7 @@ fn main() -> ExitCode {
         privacy::TESTS,
         audit::TESTS,
         settings::TESTS,
+        check::TESTS,
         terminal_chat::TESTS,
         rate_limits::guessing::TESTS,
         rate_limits::mail::TESTS,

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use mongodb::bson::{Bson, Document, deserialize_from_slice, serialize_to_vec};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::wire::read;
 
 /// The opcode of `OP_MSG`, and how many bytes stand before its first document: header, flags, kind of section.
 const OP_MSG: i32 = 2013;
@@ -90,14 +92,6 @@ async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, rules: Arc<Rule
             return;
         }
     }
-}
-
-async fn read(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
-    let mut message = vec![0; 4];
-    from.read_exact(&mut message).await.ok()?;
-    message.resize(usize::try_from(number(&message, 0)).ok()?, 0);
-    from.read_exact(&mut message[4..]).await.ok()?;
-    Some(message)
 }
 
 fn number(message: &[u8], at: usize) -> i32 {

@@ -57,7 +57,7 @@ async fn ask(mut from: OwnedReadHalf, mut server: OwnedWriteHalf, client: Arc<Mu
 }
 
 /// A whole message; `None` at the end.
-async fn read(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
+pub async fn read(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     let mut message = vec![0; 4];
     from.read_exact(&mut message).await.ok()?;
     message.resize(usize::try_from(length(&message)).ok()?, 0);
