@@ -73,9 +73,10 @@ async fn check_store(settings: &Settings) -> Result<String, String> {
             checked => break checked,
         }
     };
-    let kind = store.kind().as_str();
+    let (kind, has_room) = (store.kind().as_str(), store.has_room());
     store.close().await;
     match checked {
+        Ok(()) if !has_room => Err(format!("the {kind} store takes no further data; look at the room of {}", advice(&settings.store))),
         Ok(()) => Ok(format!("the {kind} store answers and has every index")),
         Err(error) => Err(format!("the {kind} store cannot be used, look at {}: {}", advice(&settings.store), causes(&error))),
     }

@@ -11,6 +11,7 @@ use chat_functions::settings::{Mode, Settings, VARIABLES};
 use chat_functions::startup::{self, Failure};
 use chat_functions::store::Store;
 use chat_functions::{check, gateway, health_check, logging};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Password hashing takes and gives back large blocks all the time; the system's allocator would keep them.
 #[global_allocator]
@@ -64,6 +65,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let listener = bind(settings.listen, "LISTEN")?;
     let url = format!("http://{}", listener.local_addr()?);
     log::info!(event = "listening", url = url.as_str(), version = env!("CARGO_PKG_VERSION"); "listening on {url}");
+    outlive_large_files()?;
     let (store, clock) = (startup::open_store(&settings)?, Clock::default());
     let (mailer, mail_worker) = startup::start_mail(&settings, &url, &store, &clock)?;
     let app = startup::assemble(&settings, store.clone(), mailer, clock)?;
@@ -78,6 +80,14 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     store.close().await;
     log::info!(event = "stopped"; "stopped");
     Ok(())
+}
+
+/// Has a write beyond the limit of a file's size fail, as it does on a full disk, where the signal would end the process.
+fn outlive_large_files() -> io::Result<()> {
+    /// The same on Linux and macOS.
+    const SIGXFSZ: i32 = 25;
+    // Whoever listens for a signal is not ended by it, from then on.
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop)
 }
 
 /// Listens on the address that a setting names.

@@ -67,6 +67,8 @@ resource health 'Microsoft.Insights/webtests@2022-06-15' = {
     }
     ValidationRules: {
       ExpectedHttpStatusCode: 200
+      // It is 200 and "degraded" while there is no room for further data.
+      ContentValidation: { ContentMatch: '"status":"ok"', IgnoreCase: false, PassIfTextFound: true }
       SSLCheck: true
       SSLCertRemainingLifetimeCheck: 7
     }
@@ -89,7 +91,7 @@ resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = if (!empty(alertEm
   location: 'global'
   tags: tags
   properties: {
-    description: 'The API does not answer from at least two places.'
+    description: 'The API does not answer from at least two places, or says that it is not well.'
     severity: 1
     enabled: true
     scopes: [health.id, insights.id]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
+use crate::http::ErrorCode;
 use crate::logging;
 use crate::store::{Store, StoreError, StoreKind};
 
@@ -29,12 +30,18 @@ struct HealthBody {
     store: &'static str,
     #[schema(examples("0.1.0"))]
     version: &'static str,
+    /// The code with which some changes fail, when it is degraded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, examples("storage_full"))]
+    reason: Option<&'static str>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     Ok,
+    /// Reads go on, some changes fail.
+    Degraded,
     Unavailable,
 }
 
@@ -42,9 +49,10 @@ enum Status {
     get,
     path = "/api/health",
     summary = "Health",
-    description = "Whether the process can do its work: whether its store answers within a second.",
+    description = "Whether the process can do its work: whether its store answers within a second. While reads go on it is 200, also when \
+        there is no room for further data: log-outs and blocks are still taken then.",
     responses(
-        (status = 200, description = "The store answers.", body = HealthBody),
+        (status = 200, description = "The store answers. `degraded` when changes that add data fail, with the code as `reason`.", body = HealthBody),
         (
             status = 503,
             description = "The store does not answer.",
@@ -55,11 +63,12 @@ enum Status {
 )]
 pub(super) async fn health(store: web::Data<dyn Store>, health: web::Data<Health>) -> HttpResponse {
     let available = is_available(store.get_ref(), &health).await;
-    let body = HealthBody {
-        status: if available { Status::Ok } else { Status::Unavailable },
-        store: store.kind().as_str(),
-        version: env!("CARGO_PKG_VERSION"),
+    let (status, reason) = match available {
+        false => (Status::Unavailable, None),
+        true if store.has_room() => (Status::Ok, None),
+        true => (Status::Degraded, Some(ErrorCode::StorageFull.as_str())),
     };
+    let body = HealthBody { status, store: store.kind().as_str(), version: env!("CARGO_PKG_VERSION"), reason };
     if available {
         HttpResponse::Ok().json(body)
     } else {

@@ -74,6 +74,9 @@ pub trait Store: AccountStore + UserStore + ChatStore + MailStore + ThrottleStor
     /// Whether the store answers and every unique index is in place. Without the indexes a store serves nothing.
     async fn check(&self) -> Result<(), StoreError>;
 
+    /// Whether there is room for further data, as far as is known: otherwise changes that add data fail, and perhaps all.
+    fn has_room(&self) -> bool;
+
     /// Database operations begun since the start: each query or command counts one, the upkeep of the store itself
     /// (connections, indexes, [`check`](Self::check)) none.
     fn operations(&self) -> u64;

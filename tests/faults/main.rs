@@ -19,6 +19,7 @@ mod client;
 mod clients;
 mod database_lost;
 mod database_server;
+mod full_disk;
 mod ledger;
 mod log_reader;
 mod mail;
@@ -104,7 +105,15 @@ fn main() -> ExitCode {
         Way::new("sqlite", async || Ok(Context { with_mongodb: false })),
         Way::on_mongodb("mongodb", |_none| false, async || TestDatabase::new().map(|_there_is_one| Context { with_mongodb: true })),
     ];
-    let tests =
-        [process::TESTS, clients::TESTS, database_lost::TESTS, database_server::TESTS, mail::TESTS, log_reader::TESTS, polls::TESTS];
+    let tests = [
+        process::TESTS,
+        full_disk::TESTS,
+        clients::TESTS,
+        database_lost::TESTS,
+        database_server::TESTS,
+        mail::TESTS,
+        log_reader::TESTS,
+        polls::TESTS,
+    ];
     harness::run(&runtime, &ways, &tests, |_context| async {})
 }

@@ -18,6 +18,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
 use super::clock::{self, ServerClock};
 use super::failure::{classify_read, classify_write};
+use super::standing::Standing;
 use super::{deletion, indexes, probe};
 use crate::logging;
 use crate::store::StoreError;
@@ -54,8 +55,7 @@ pub(super) struct Connection {
     ready: AtomicBool,
     /// Why the database cannot be used, as far as that is known.
     obstacle: Mutex<String>,
-    /// Whether the server is known to have all that is used.
-    is_suitable: Arc<AtomicBool>,
+    standing: Arc<Standing>,
     /// Held by the look at the indexes that is under way.
     looking: Arc<AsyncMutex<()>>,
     permits: Arc<Semaphore>,
@@ -72,7 +72,7 @@ impl Default for Connection {
             database: OnceLock::new(),
             ready: AtomicBool::new(false),
             obstacle: Mutex::new("it was not reached yet".to_owned()),
-            is_suitable: Arc::default(),
+            standing: Arc::default(),
             looking: Arc::default(),
             permits: Arc::new(Semaphore::new(POOL as usize)),
             write_permits: Arc::new(Semaphore::new(WRITES as usize)),
@@ -100,7 +100,11 @@ impl Connection {
         F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
     {
         let turn = (acquire(&self.write_permits).await?, acquire(&self.permits).await?);
-        self.run(operation, turn, classify_write, StoreError::outcome_unknown).await
+        let changed = self.run(operation, turn, classify_write, StoreError::outcome_unknown).await;
+        if let Err(StoreError::Full(cause)) = &changed {
+            self.standing.note_full(cause.as_ref());
+        }
+        changed
     }
 
     /// Runs a read of the upkeep: it takes no place among the operations and is not counted.
@@ -168,7 +172,7 @@ impl Connection {
         let database = self.database.get().ok_or_else(|| self.unusable())?;
         // One at a time, for an index may take long to build, and each that asks for it keeps a connection waiting.
         let turn = tokio::time::timeout(DEADLINE, Arc::clone(&self.looking).lock_owned()).await.map_err(StoreError::unavailable)?;
-        let looking = look_after(database.clone(), Arc::clone(&self.is_suitable));
+        let looking = look_after(database.clone(), Arc::clone(&self.standing));
         let checked = tokio::spawn(async move {
             let checked = looking.await;
             drop(turn);
@@ -209,6 +213,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn has_room(&self) -> bool {
+        self.standing.has_room()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.permits.is_closed()
     }
@@ -229,19 +237,24 @@ async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Store
     permit.map_err(|_late| StoreError::Overloaded)?.map_err(StoreError::unavailable)
 }
 
-/// Makes the indexes and gives the offset of the server's clock; beside that tries, once in the life of a process, whether the server has
-/// all that is used.
-async fn look_after(database: Database, is_suitable: Arc<AtomicBool>) -> Result<i64, StoreError> {
+/// Makes the indexes and gives the offset of the server's clock; beside that tries whether the server has all that is used, until it
+/// has, and again after it had no room.
+async fn look_after(database: Database, standing: Arc<Standing>) -> Result<i64, StoreError> {
     let looking = async {
         indexes::ensure(&database).await.map_err(classify_read)?;
         clock::measure_offset(&database).await.map_err(classify_read)
     };
-    if is_suitable.load(Ordering::Acquire) {
+    if standing.is_tried() {
         return looking.await;
     }
     let (tried, looked) = futures_util::join!(probe::run(database.clone()), looking);
-    tried?;
-    is_suitable.store(true, Ordering::Release);
+    match tried {
+        Ok(()) => standing.note_tried(),
+        Err(StoreError::Full(cause)) => standing.note_full(cause.as_ref()),
+        // Reads go on, whatever keeps the server from showing that it has room again.
+        Err(_) if !standing.has_room() => {}
+        Err(error) => return Err(error),
+    }
     looked
 }
 

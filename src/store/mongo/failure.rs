@@ -20,10 +20,11 @@ const NOT_PRIMARY_CODES: [i32; 3] = [13_388, 13_435, 13_436];
 /// Codes of a server that refuses what it has no room for at present: too many requests for what was paid (16500, on Azure), a
 /// full queue, a limit of rate, memory or write conflicts. Nothing was changed.
 const THROTTLING_CODES: [i32; 9] = [112, 146, 261, 365, 402, 433, 449, 450, 16_500];
-/// The code of a full disk; that of writes that are blocked, as a service does before a disk is full.
+/// The code of a full disk, also on Azure DocumentDB, which stops writes before it is full; that of writes that are blocked, as other
+/// services do then.
 const FULL_CODES: [i32; 2] = [14_031, 371];
-/// The code of what Atlas refuses by rules of its own, of which the text says more.
-const ATLAS_ERROR: i32 = 8_000;
+/// Codes of what services refuse by rules of their own, and what the text says when it is for a quota: Atlas, Cosmos DB by request units.
+const QUOTA_TEXTS: [(i32, &str); 2] = [(8_000, "space quota"), (13, "Storage quota")];
 
 /// A failure of an operation that changes nothing.
 pub(super) fn classify_read(error: Error) -> StoreError {
@@ -56,7 +57,8 @@ pub(super) fn classify_write(error: Error) -> StoreError {
 
 /// What a code of the server means.
 fn classify_code(code: i32, text: &str) -> fn(Cause) -> StoreError {
-    if FULL_CODES.contains(&code) || code == ATLAS_ERROR && text.contains("space quota") {
+    let is_of_quota = |(of_quota, words): &(i32, &str)| code == *of_quota && text.contains(words);
+    if FULL_CODES.contains(&code) || QUOTA_TEXTS.iter().any(is_of_quota) {
         StoreError::Full
     } else if THROTTLING_CODES.contains(&code) {
         |_cause| StoreError::Overloaded
@@ -65,6 +67,11 @@ fn classify_code(code: i32, text: &str) -> fn(Cause) -> StoreError {
     } else {
         StoreError::Broken
     }
+}
+
+/// Whether a change failed for want of room.
+pub(super) fn is_of_room(error: &Error) -> bool {
+    code(error).is_some_and(|(code, text)| matches!(classify_code(code, text)("".into()), StoreError::Full(_)))
 }
 
 /// `None` where a unique index refused the document, so that the caller can decide what that means.
@@ -90,6 +97,7 @@ mod tests {
     #[test]
     fn what_a_code_of_the_server_means_is_told_by_what_may_have_been_changed() {
         let quota = "you are over your space quota, using 513 MB of 512 MB";
+        let of_collection = "Response status code: Forbidden (403); Reason: (Errors: Storage quota for 'Collection' exceeded.)";
         let kind = |code, text| classify_code(code, text)("a cause".into()).kind();
         // Elections, shutdown, time: as the driver specifications and error_codes.yml of MongoDB have them.
         for code in [6, 7, 50, 89, 91, 134, 189, 262, 9_001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436] {
@@ -98,10 +106,10 @@ mod tests {
         for code in [16_500, 112, 365, 433, 449] {
             assert_eq!(kind(code, ""), "overloaded", "{code}");
         }
-        for (code, text) in [(14_031, ""), (371, ""), (ATLAS_ERROR, quota)] {
+        for (code, text) in [(14_031, "The database disk is full"), (371, ""), (8_000, quota), (13, of_collection)] {
             assert_eq!(kind(code, text), "full", "{code}");
         }
-        for (code, text) in [(ATLAS_ERROR, "unsupported"), (2, quota), (13, ""), (121, "")] {
+        for (code, text) in [(8_000, "unsupported"), (2, quota), (13, ""), (121, "")] {
             assert_eq!(kind(code, text), "broken", "{code}");
         }
     }

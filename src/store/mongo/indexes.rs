@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
-use mongodb::{Database, IndexModel};
+use mongodb::{Collection, Database, IndexModel};
 
 use super::documents::{ACCESS_CHANGED_AT, CHANGED_AT, CHATS, MESSAGES, THROTTLES, USERS};
+use super::failure::is_of_room;
 
 /// How long the server may take to build the indexes that it lacks, in a database that may hold much.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -44,9 +45,21 @@ pub(super) async fn ensure(database: &Database) -> mongodb::error::Result<()> {
         (THROTTLES, vec![expiring("expired", "expiresAt")]),
     ];
     for (collection, indexes) in of_collections {
-        database.collection::<Document>(collection).create_indexes(indexes).max_time(PATIENCE).await?;
+        ensure_of(&database.collection(collection), indexes).await?;
     }
     Ok(())
+}
+
+/// A server without room may refuse to make even what is there already.
+async fn ensure_of(collection: &Collection<Document>, indexes: Vec<IndexModel>) -> mongodb::error::Result<()> {
+    let names: Vec<_> = indexes.iter().filter_map(|index| index.options.as_ref()?.name.clone()).collect();
+    match collection.create_indexes(indexes).max_time(PATIENCE).await {
+        Err(error) if is_of_room(&error) => {
+            let present = collection.list_index_names().await?;
+            if names.iter().all(|name| present.contains(name)) { Ok(()) } else { Err(error) }
+        }
+        made => made.map(drop),
+    }
 }
 
 /// One of each kind, for the probe to try on a collection of its own.

@@ -36,6 +36,7 @@ mod reason;
 mod registrations;
 mod relations;
 mod sessions;
+mod standing;
 mod throttles;
 mod turns;
 mod users;
@@ -99,6 +100,10 @@ impl Store for MongoStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.connection.check().await
+    }
+
+    fn has_room(&self) -> bool {
+        self.connection.has_room()
     }
 
     fn operations(&self) -> u64 {

@@ -23,12 +23,12 @@ const SELECT_OWN_CREDENTIALS: &str = "SELECT username, email, is_email_verified,
 impl AccountStore for SqliteStore {
     async fn create_account(&self, account: &NewAccount) -> Result<Creation, StoreError> {
         let account = account.clone();
-        self.write(move |connection| create(connection, &account)).await
+        self.add(move |connection| Ok((create(connection, &account)?, None))).await
     }
 
     async fn create_registration(&self, registration: &Registration) -> Result<RegistrationOutcome, StoreError> {
         let registration = registration.clone();
-        self.write(move |connection| registrations::insert(connection, &registration)).await
+        self.add(move |connection| Ok((registrations::insert(connection, &registration)?, None))).await
     }
 
     async fn repeat_registration(&self, checked: &PendingRegistration, mail: &NewMail) -> Result<bool, StoreError> {

@@ -54,7 +54,7 @@ impl ChatStore for SqliteStore {
     /// One transaction of the only writer: the hint is not needed.
     async fn append_message(&self, message: &NewMessage, _head: Option<ChatHead>) -> Result<Append, StoreError> {
         let message = message.clone();
-        self.write_and_tell(move |connection| append(connection, &message)).await
+        self.add(move |connection| append(connection, &message)).await
     }
 
     async fn list_chat_messages(&self, chat: ChatId, window: Window, limit: usize) -> Result<Vec<Message>, StoreError> {

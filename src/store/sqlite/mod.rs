@@ -6,6 +6,7 @@
 mod accounts;
 mod chats;
 mod conversations;
+mod failure;
 mod file;
 mod friends;
 mod mail;
@@ -13,6 +14,7 @@ mod passwords;
 mod people;
 mod readers;
 mod registrations;
+mod room;
 mod rows;
 mod schema;
 mod sessions;
@@ -32,7 +34,8 @@ pub use file::OpenError;
 
 use self::file::Lock;
 use self::readers::Readers;
-use self::writer::Writer;
+use self::room::Room;
+use self::writer::{Need, Writer};
 use super::changes::Listeners;
 use super::{Authenticated, Change, ChangeListener, Store, StoreError, StoreKind};
 use crate::domain::SessionKey;
@@ -40,6 +43,7 @@ use crate::domain::SessionKey;
 /// A store in an SQLite file.
 pub struct SqliteStore {
     writer: Writer,
+    room: Arc<Room>,
     readers: Readers,
     operations: AtomicU64,
     listeners: Arc<Listeners>,
@@ -61,11 +65,13 @@ impl SqliteStore {
     pub fn open_with(folder: &Path, max_batch: NonZeroUsize) -> Result<Self, OpenError> {
         let lock = file::lock(folder)?;
         let path = file::create(folder)?;
+        // Before the connections, which need room for the log and what is beside it.
+        let room = Arc::new(Room::in_folder(folder));
         let mut connection = schema::connect(&path)?;
         schema::migrate(&mut connection)?;
         let readers = Readers::open(&path)?;
-        let writer = Writer::start(connection, max_batch)?;
-        Ok(Self { writer, readers, operations: AtomicU64::new(0), listeners: Arc::default(), _lock: lock })
+        let writer = Writer::start(connection, max_batch, Arc::clone(&room))?;
+        Ok(Self { writer, room, readers, operations: AtomicU64::new(0), listeners: Arc::default(), _lock: lock })
     }
 
     /// Runs a query on a snapshot that holds every acknowledged change.
@@ -108,10 +114,27 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<(T, Option<Change>)> + Send + 'static,
     {
+        self.change(Need::Little, change).await
+    }
+
+    /// The same for a change that adds data for good, which is refused first when room runs short.
+    async fn add<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<(T, Option<Change>)> + Send + 'static,
+    {
+        self.change(Need::Room, change).await
+    }
+
+    async fn change<T, F>(&self, need: Need, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<(T, Option<Change>)> + Send + 'static,
+    {
         self.operations.fetch_add(1, Ordering::Relaxed);
         let listeners = Arc::clone(&self.listeners);
         let tell = move |(_, news): &(T, Option<Change>)| news.iter().for_each(|news| listeners.tell(news));
-        self.writer.run_and_tell(change, tell).await.map(|(answer, _)| answer)
+        self.writer.run_and_tell(need, change, tell).await.map(|(answer, _)| answer)
     }
 }
 
@@ -122,8 +145,18 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
+        let room = Arc::clone(&self.room);
         // The indexes are part of the schema, which was checked when the file was opened.
-        self.readers.run(|snapshot| snapshot.query_row("SELECT 1", [], |_| Ok(()))).await
+        self.readers
+            .run(move |snapshot| {
+                room.is_enough();
+                snapshot.query_row("SELECT EXISTS (SELECT 1 FROM users)", [], |_| Ok(()))
+            })
+            .await
+    }
+
+    fn has_room(&self) -> bool {
+        self.room.was_enough()
     }
 
     fn operations(&self) -> u64 {
@@ -143,14 +176,4 @@ impl Store for SqliteStore {
 /// Runs a statement that stays prepared.
 fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
-}
-
-/// What a failed statement means to the caller. Whoever sees it knows that nothing was changed.
-fn store_error(error: rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
-    match error.sqlite_error_code() {
-        Some(DiskFull) => StoreError::Full(error.into()),
-        Some(DatabaseBusy | DatabaseLocked) => StoreError::unavailable(error),
-        _ => StoreError::broken(error),
-    }
 }

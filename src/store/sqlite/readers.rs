@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{OpenError, execute, schema, store_error};
+use super::{OpenError, execute, failure, schema};
 use crate::store::StoreError;
 
 /// Reading connections; more would wait for the processor, not for the disk.
@@ -37,7 +37,7 @@ impl Readers {
         let mut lease = self.lease().await?;
         let task = tokio::task::spawn_blocking(move || lease.run(query));
         match tokio::time::timeout(DEADLINE, task).await {
-            Ok(Ok(result)) => result.map_err(store_error),
+            Ok(Ok(result)) => result.map_err(failure::of_statement),
             Ok(Err(panic)) => Err(StoreError::broken(panic)),
             Err(late) => Err(StoreError::unavailable(late)),
         }

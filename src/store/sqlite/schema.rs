@@ -37,6 +37,11 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// Folds the log into the file as far as no reader needs it, and waits for none.
+pub(super) fn fold_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)")
+}
+
 /// A connection that cannot write.
 pub(super) fn connect_to_read(path: &Path) -> Result<Connection, OpenError> {
     let connection = open(path)?;

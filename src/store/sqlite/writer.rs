@@ -6,7 +6,7 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{OpenError, execute, store_error};
+use super::room::{self, Room};
+use super::{OpenError, execute, failure, schema};
 use crate::store::StoreError;
 
 /// Changes that may wait.
@@ -23,13 +24,30 @@ const QUEUE: usize = 256;
 const WAIT: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// A queued change: runs on the connection, or hears why it cannot, and tells how it went.
-type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Done + Send>;
+/// How much room a change needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It adds data for good.
+    Room,
+    /// A little for a while, which the reserve has too.
+    Little,
+}
+
+/// A queued change.
+struct Job {
+    need: Need,
+    /// Runs on the connection, or hears why it cannot, and tells how it went.
+    run: Run,
+}
+
+type Run = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Done + Send>;
 
 /// What became of a change, before the commit.
 struct Done {
     /// Whether what it did is to be committed.
     keep: bool,
+    /// Whether it failed for want of room.
+    is_full: bool,
     /// Answers the caller, given whether the commit succeeded.
     answer: Answer,
 }
@@ -43,11 +61,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, max_batch: NonZeroUsize) -> Result<Self, OpenError> {
+    pub(super) fn start(connection: Connection, max_batch: NonZeroUsize, room: Arc<Room>) -> Result<Self, OpenError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || serve(&connection, jobs, max_batch))
+            .spawn(move || serve(&connection, jobs, max_batch, &room))
             .map_err(|error| OpenError::Unusable("sqlite-writer".into(), error))?;
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
@@ -58,20 +76,20 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.run_and_tell(change, |_| ()).await
+        self.run_and_tell(Need::Little, change, |_| ()).await
     }
 
     /// The same, and tells what came of the change once it is on the disk, before it returns and also when nobody waits any more.
-    pub(super) async fn run_and_tell<T, F, G>(&self, change: F, tell: G) -> Result<T, StoreError>
+    pub(super) async fn run_and_tell<T, F, G>(&self, need: Need, change: F, tell: G) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
         G: FnOnce(&T) + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let result = connection.and_then(|connection| change(connection).map_err(store_error));
-            let keep = result.is_ok();
+        let run = Box::new(move |connection: Result<&Connection, StoreError>| {
+            let result = connection.and_then(|connection| change(connection).map_err(failure::of_statement));
+            let (keep, is_full) = (result.is_ok(), matches!(result, Err(StoreError::Full(_))));
             let answer = move |committed: Result<(), StoreError>| {
                 let outcome = result.and_then(|value| committed.map(|()| value));
                 if let Ok(value) = &outcome {
@@ -81,8 +99,9 @@ impl Writer {
                 // Nobody may be waiting any more.
                 let _unheard = sender.send(outcome);
             };
-            Done { keep, answer: Box::new(answer) }
+            Done { keep, is_full, answer: Box::new(answer) }
         });
+        let job = Job { need, run };
         let queue = self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let queue = queue.ok_or_else(|| StoreError::unavailable("the store is closed"))?;
         queue.send_timeout(job, WAIT).await.map_err(|error| match error {
@@ -108,40 +127,63 @@ impl Writer {
     }
 }
 
-fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Job>, max_batch: NonZeroUsize) {
+fn serve(connection: &Connection, mut jobs: mpsc::Receiver<Job>, max_batch: NonZeroUsize, room: &Room) {
     while let Some(first) = jobs.blocking_recv() {
+        let is_enough = room.is_enough();
+        if !is_enough {
+            // What is left of a disk is not for the log. If it cannot be folded now, it is with a later change.
+            let _later = schema::fold_log(connection);
+        }
         let waiting = std::iter::from_fn(|| jobs.try_recv().ok()).take(max_batch.get() - 1);
-        commit_together(connection, std::iter::once(first).chain(waiting));
+        let (fitting, refused): (Vec<_>, Vec<_>) =
+            std::iter::once(first).chain(waiting).partition(|job| is_enough || job.need == Need::Little);
+        refuse(refused, room::too_little);
+        let mut fitting = fitting.into_iter().peekable();
+        while fitting.peek().is_some() {
+            if commit_together(connection, &mut fitting) {
+                room.note_failure();
+            }
+        }
     }
 }
 
-/// Runs the changes in one transaction. Takes from `jobs` only what it runs.
-fn commit_together(connection: &Connection, jobs: impl Iterator<Item = Job>) {
-    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
-        for job in jobs {
-            let Done { answer, .. } = job(Err(StoreError::unavailable(error.to_string())));
-            answer(Ok(()));
-        }
-        return;
-    }
-    let mut answers = Vec::new();
+fn refuse(jobs: impl IntoIterator<Item = Job>, reason: impl Fn() -> StoreError) {
     for job in jobs {
-        answers.extend(run_in_savepoint(connection, job));
+        let Done { answer, .. } = (job.run)(Err(reason()));
+        answer(Ok(()));
+    }
+}
+
+/// Runs the changes in one transaction; whether any failed for want of room. Takes from `jobs` only what it runs.
+fn commit_together(connection: &Connection, jobs: &mut impl Iterator<Item = Job>) -> bool {
+    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+        let reason = || failure::of_transaction(&error, StoreError::unavailable);
+        refuse(jobs, reason);
+        return matches!(reason(), StoreError::Full(_));
+    }
+    let (mut answers, mut is_full) = (Vec::new(), false);
+    for job in jobs {
+        if let Some(done) = run_in_savepoint(connection, job) {
+            is_full |= done.is_full;
+            answers.push(done.answer);
+        }
         if connection.is_autocommit() {
             // A full disk or a read error has ended the transaction with all changes so far.
             break;
         }
     }
     let committed = commit(connection);
+    is_full |= matches!(committed.as_ref().map_err(CommitFailure::to_store_error), Err(StoreError::Full(_)));
     for answer in answers {
         answer(committed.as_ref().copied().map_err(CommitFailure::to_store_error));
     }
+    is_full
 }
 
 /// Runs one change; what it did stays in the transaction only if it succeeded. `None` when it panicked.
-fn run_in_savepoint(connection: &Connection, job: Job) -> Option<Answer> {
-    let begun = execute(connection, "SAVEPOINT change").map(|()| connection).map_err(store_error);
-    let outcome = catch_unwind(AssertUnwindSafe(|| job(begun)));
+fn run_in_savepoint(connection: &Connection, job: Job) -> Option<Done> {
+    let begun = execute(connection, "SAVEPOINT change").map(|()| connection).map_err(failure::of_statement);
+    let outcome = catch_unwind(AssertUnwindSafe(|| (job.run)(begun)));
     let keep = outcome.as_ref().is_ok_and(|done| done.keep);
     let undone = if keep { Ok(()) } else { execute(connection, "ROLLBACK TO change") };
     let ended = undone.and_then(|()| execute(connection, "RELEASE change"));
@@ -150,7 +192,7 @@ fn run_in_savepoint(connection: &Connection, job: Job) -> Option<Answer> {
     {
         log::error!(event = "savepoint_lost"; "a change could not be ended by itself: {error}");
     }
-    outcome.ok().map(|done| done.answer)
+    outcome.ok()
 }
 
 /// Why a transaction did not commit.
@@ -178,11 +220,8 @@ impl CommitFailure {
     fn to_store_error(&self) -> StoreError {
         match self {
             Self::Undone => StoreError::unavailable("another change ended the transaction"),
-            Self::Refused(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
-                StoreError::Full(error.to_string().into())
-            }
             // The log may hold the change though the disk did not confirm it.
-            Self::Refused(error) => StoreError::outcome_unknown(error.to_string()),
+            Self::Refused(error) => failure::of_transaction(error, StoreError::outcome_unknown),
         }
     }
 }
@@ -194,7 +233,8 @@ mod tests {
     fn writer() -> Writer {
         let connection = Connection::open_in_memory().expect("a database");
         connection.execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY)").expect("a table");
-        Writer::start(connection, super::super::SqliteStore::MAX_BATCH).expect("a writer")
+        let folder = tempfile::tempdir().expect("a folder");
+        Writer::start(connection, super::super::SqliteStore::MAX_BATCH, Arc::new(Room::in_folder(folder.path()))).expect("a writer")
     }
 
     fn insert(connection: &Connection, number: i64) -> rusqlite::Result<usize> {
@@ -264,12 +304,12 @@ mod tests {
             move |_: &usize| sender.send(number).expect("a receiver")
         };
         {
-            let abandoned = writer.run_and_tell(|connection| insert(connection, 1), tell(1));
+            let abandoned = writer.run_and_tell(Need::Little, |connection| insert(connection, 1), tell(1));
             tokio::pin!(abandoned);
             let _queued = futures_util::poll!(abandoned);
         }
-        assert!(writer.run_and_tell(|connection| insert(connection, 1), tell(2)).await.is_err());
-        writer.run_and_tell(|connection| insert(connection, 3), tell(3)).await.expect("inserted");
+        assert!(writer.run_and_tell(Need::Little, |connection| insert(connection, 1), tell(2)).await.is_err());
+        writer.run_and_tell(Need::Little, |connection| insert(connection, 3), tell(3)).await.expect("inserted");
         assert_eq!(told.try_iter().collect::<Vec<_>>(), [1, 3]);
     }
 
@@ -277,7 +317,7 @@ mod tests {
     async fn a_panic_of_those_who_are_told_takes_nothing_back_and_later_changes_go_on() {
         let writer = writer();
         let panics = |_: &usize| panic!("a defect");
-        assert_eq!(writer.run_and_tell(|connection| insert(connection, 1), panics).await.expect("inserted"), 1);
+        assert_eq!(writer.run_and_tell(Need::Little, |connection| insert(connection, 1), panics).await.expect("inserted"), 1);
         assert!(writer.run(|connection| insert(connection, 2)).await.is_ok());
     }
 
