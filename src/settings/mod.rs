@@ -3,7 +3,7 @@
 //! Nothing else reads the environment. All mistakes are told at once; an error names the variable and never its value.
 
 mod addresses;
-mod dot_env;
+pub mod dot_env;
 mod limits;
 mod mail;
 mod mongodb_uri;
