@@ -10,7 +10,7 @@ use super::transport::{Connection, Failure, Transport};
 use super::writer::{Draft, Writer};
 use crate::domain::{Clock, Timestamp};
 use crate::logging::causes;
-use crate::store::{DueMail, Store, StoreError};
+use crate::store::{DueMail, Link, Store, StoreError};
 
 /// How long a taken mail is not given to anybody else: longer than the store and the mail server may take together.
 const LEASE_MILLIS: i64 = 2 * Timestamp::MINUTE_MILLIS;
@@ -69,11 +69,11 @@ impl Sender {
             Ok(()) => {
                 log::info!(event = "mail_sent", kind = mail.kind.as_str(), user = mail.user.to_string().as_str(); "sent a mail");
                 self.note_answer();
-                self.finish(mail).await
+                self.finish(&draft.mail).await
             }
             Err(failure) => {
                 *connection = None;
-                self.settle(mail, &draft, failure).await
+                self.settle(&draft, failure).await
             }
         }
     }
@@ -82,14 +82,15 @@ impl Sender {
         match self.transport.connect().await {
             Ok(connection) => Ok(connection),
             Err(reason) => {
-                self.put_back(mail).await?;
+                self.put_back(mail, Link::Stays).await?;
                 Err(Trouble(reason))
             }
         }
     }
 
     /// Decides about a mail that did not leave.
-    async fn settle(&self, mail: &DueMail, draft: &Draft, failure: Failure) -> Result<(), Trouble> {
+    async fn settle(&self, draft: &Draft, failure: Failure) -> Result<(), Trouble> {
+        let Draft { mail, link, .. } = draft;
         if let (Some(ticket), false) = (&draft.ticket, matches!(failure, Failure::Refused(_))) {
             self.store.give_back(ticket, None).await?;
         }
@@ -100,34 +101,35 @@ impl Sender {
                 self.finish(mail).await
             }
             Failure::Deferred(reason) => {
-                self.put_off(mail, &reason).await?;
+                self.put_off(mail, *link, &reason).await?;
                 self.note_answer();
                 Ok(())
             }
             Failure::Interrupted(reason) => {
-                self.put_off(mail, &reason).await?;
+                self.put_off(mail, Link::Stays, &reason).await?;
                 Err(Trouble(reason))
             }
             Failure::Unavailable(reason) => {
-                self.put_back(mail).await?;
+                self.put_back(mail, *link).await?;
                 Err(Trouble(reason))
             }
         }
     }
 
     /// Has a mail wait, which is not to hold others up.
-    async fn put_off(&self, mail: &DueMail, reason: &str) -> Result<(), StoreError> {
+    async fn put_off(&self, mail: &DueMail, link: Link, reason: &str) -> Result<(), StoreError> {
         let delay = mail_delay(mail.attempts);
         log::info!(
             event = "mail_put_off", kind = mail.kind.as_str(), user = mail.user.to_string().as_str(), attempts = mail.attempts + 1;
             "a mail is tried again in {} s: {reason}", delay / 1_000
         );
-        self.store.postpone_mail(mail, self.clock.now().plus_millis(delay)).await
+        let tried = DueMail { attempts: mail.attempts.saturating_add(1), ..mail.clone() };
+        self.store.postpone_mail(&tried, self.clock.now().plus_millis(delay), link).await
     }
 
-    /// Gives a mail back its place before all that were ordered later: the trouble is not its own.
-    async fn put_back(&self, mail: &DueMail) -> Result<(), StoreError> {
-        self.store.postpone_mail(mail, mail.ordered_at).await
+    /// Gives a mail back its place before all that were ordered later: the trouble is not its own, and counts as no attempt at it.
+    async fn put_back(&self, mail: &DueMail, link: Link) -> Result<(), StoreError> {
+        self.store.postpone_mail(mail, mail.ordered_at, link).await
     }
 
     /// Removes a mail. A store that is away for a moment is told again, lest the mail be sent twice.

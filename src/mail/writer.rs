@@ -10,7 +10,7 @@ use super::sender::Trouble;
 use super::topic::Topic;
 use crate::domain::{Clock, Email, EmailKey, MailPurpose, MailToken, Timestamp};
 use crate::identity::MailTokens;
-use crate::store::{DueMail, NewMailToken, Quota, Store, ThrottleKey, Ticket};
+use crate::store::{DueMail, Link, NewMailToken, Quota, Store, ThrottleKey, Ticket};
 
 /// How often an address is told that somebody has registered with it once more.
 const NOTES: Quota = Quota { count: 1, window_millis: Timestamp::DAY_MILLIS };
@@ -28,6 +28,10 @@ pub(super) struct Writer {
 /// A letter that has not left.
 pub(super) struct Draft {
     pub letter: Letter,
+    /// The mail, begun if the letter has a link.
+    pub mail: DueMail,
+    /// What becomes of the link if the letter certainly does not arrive.
+    pub link: Link,
     /// What has been counted for it, to be given back if it does not leave.
     pub ticket: Option<Ticket>,
 }
@@ -47,7 +51,12 @@ impl Writer {
                 None => return Ok(None),
             },
         };
-        Ok(self.letter(Topic::Ordered(mail.kind), mail, &mail.address, token.as_ref()).map(|letter| Draft { letter, ticket: None }))
+        let letter = self.letter(Topic::Ordered(mail.kind), mail, &mail.address, token.as_ref());
+        let (mail, link) = match token {
+            Some(token) => (mail.begun_with(token.hash()), Link::TakenBack),
+            None => (mail.clone(), Link::Stays),
+        };
+        Ok(letter.map(|letter| Draft { letter, mail, link, ticket: None }))
     }
 
     /// The address of an account, as its owner wrote it, if there is one with it.
@@ -62,15 +71,18 @@ impl Writer {
     async fn write_note(&self, mail: &DueMail, owned: &Email) -> Result<Option<Draft>, Trouble> {
         let taking = self.store.take(&note_key(&owned.key()), NOTES, self.clock.now()).await?;
         let Ok(ticket) = taking.outcome else { return Ok(None) };
-        Ok(self.letter(Topic::AlreadyRegistered, mail, owned, None).map(|letter| Draft { letter, ticket: Some(ticket) }))
+        let letter = self.letter(Topic::AlreadyRegistered, mail, owned, None);
+        Ok(letter.map(|letter| Draft { letter, mail: mail.clone(), link: Link::Stays, ticket: Some(ticket) }))
     }
 
-    /// A token for the mail, which the store knows by its hash; `None` when the account is gone or has another address.
+    /// A token for the mail, which the store knows by its hash; `None` when the account is gone or has another address, or the token was
+    /// sent before and is of no use any more.
     async fn put_token(&self, mail: &DueMail, purpose: MailPurpose) -> Result<Option<MailToken>, Trouble> {
         let token = self.tokens.of(mail.id.0, purpose, mail.user, &mail.address.key());
-        let expires_at = self.clock.now().plus_millis(purpose.lifetime_millis());
+        let now = self.clock.now();
+        let expires_at = now.plus_millis(purpose.lifetime_millis());
         let put = NewMailToken { purpose, hash: token.hash(), address: mail.address.clone(), expires_at };
-        Ok(self.store.put_mail_token(mail.user, &put).await?.then_some(token))
+        Ok(self.store.put_mail_token(mail, &put, now).await?.then_some(token))
     }
 
     fn letter(&self, topic: Topic, mail: &DueMail, to: &Email, token: Option<&MailToken>) -> Option<Letter> {

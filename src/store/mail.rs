@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::domain::{Email, MailKind, MailPurpose, MailTokenHash, Timestamp, UserId, Username};
 
-/// Mail that may wait for one account; more is not taken.
-pub const MAX_MAIL_PER_ACCOUNT: usize = 8;
+/// Mail that may wait for one account: more than all kinds to all its addresses together, of which each waits once. Beyond it the oldest
+/// makes room.
+pub const MAX_MAIL_PER_ACCOUNT: usize = 24;
 
 /// A mail that a change of an account orders. Its token, if it carries one, is made when it is sent, of the order's id and the
 /// server's secret: a store never holds a token that could be used.
@@ -43,6 +44,27 @@ pub struct DueMail {
     pub ordered_at: Timestamp,
     /// Attempts to send it so far.
     pub attempts: u32,
+    /// The token that it began with, once an attempt may have delivered it.
+    pub begun: Option<MailTokenHash>,
+    /// How many attempts may have delivered that token.
+    pub unsettled: u32,
+}
+
+impl DueMail {
+    /// The same once [`put_mail_token`](MailStore::put_mail_token) has put this token out for it.
+    #[must_use]
+    pub fn begun_with(&self, hash: MailTokenHash) -> Self {
+        Self { begun: Some(hash), unsettled: self.unsettled.saturating_add(1), ..self.clone() }
+    }
+}
+
+/// What becomes of the token of a mail that is to be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// It stays, because it may be in somebody's hands.
+    Stays,
+    /// The attempt that it was put out for has delivered nothing, for certain. It stays all the same if an earlier one may have.
+    TakenBack,
 }
 
 /// A token that goes out.
@@ -61,8 +83,11 @@ pub struct NewMailToken {
 /// The outbox and the tokens that are out.
 ///
 /// Most mail is ordered by the change that causes it, in the same atomic step (see
-/// [`AccountStore`](super::AccountStore) and [`UserStore`](super::UserStore)). An account has at most
-/// [`MAX_MAIL_PER_ACCOUNT`] waiting; what comes on top is not taken, while the change that orders it succeeds.
+/// [`AccountStore`](super::AccountStore) and [`UserStore`](super::UserStore)). An order takes the place of an older one of the same kind
+/// to the same address, in the same step.
+///
+/// A used link never comes back: an order remembers the token that it began with, and is never begun anew once that is gone. Who has lost
+/// the lease of a mail to somebody who has put its token out since changes nothing of it any more.
 #[async_trait]
 pub trait MailStore: Send + Sync {
     /// Orders a mail by itself. Does nothing when there is no such account.
@@ -73,17 +98,18 @@ pub trait MailStore: Send + Sync {
     /// an account that is gone, is never due.
     async fn take_due_mail(&self, at: Timestamp, until: Timestamp) -> Result<Option<DueMail>, StoreError>;
 
-    /// Has a taken mail tried again at `until`, with one attempt more.
-    async fn postpone_mail(&self, mail: &DueMail, until: Timestamp) -> Result<(), StoreError>;
+    /// Has a taken mail tried again at `until`, with so many attempts as it is given with. `link` says what becomes of its token, in the
+    /// same step.
+    async fn postpone_mail(&self, mail: &DueMail, until: Timestamp, link: Link) -> Result<(), StoreError>;
 
-    /// Removes a taken mail, and any other of its kind and address (compared by their keys) that was ordered for the
-    /// account no later.
+    /// Removes a taken mail.
     async fn finish_mail(&self, mail: &DueMail) -> Result<(), StoreError>;
 
-    /// Puts a token out for an account, or a pending registration; an older one for the same purpose is void. `false`,
-    /// and nothing is changed, when the account is gone or the token's address is neither its present one nor, for
-    /// [`MailPurpose::PasswordReset`], its previous one.
-    async fn put_mail_token(&self, user: UserId, token: &NewMailToken) -> Result<bool, StoreError>;
+    /// Puts a token out for a taken mail, which has begun then; an older one for the same purpose is void. A mail that had begun before
+    /// replaces the token that it began with, until whose end the new one is good. `false`, and nothing is changed, when
+    /// * the mail does not wait any more, or the token that it began with was used, voided or is over at `at`;
+    /// * the account is gone, or the token's address is neither its present one nor, for [`MailPurpose::PasswordReset`], its previous one.
+    async fn put_mail_token(&self, mail: &DueMail, token: &NewMailToken, at: Timestamp) -> Result<bool, StoreError>;
 
     /// How many mails wait.
     async fn count_mail(&self) -> Result<u64, StoreError>;

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{MailPurpose, MailToken, PasswordHash, UserId};
-use chat_functions::store::{Creation, MAX_FRIENDS, NewMailToken};
+use chat_functions::domain::{MailKind, MailPurpose, MailToken, PasswordHash, UserId};
+use chat_functions::store::{Creation, MAX_FRIENDS, NewMail, NewMailToken};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
@@ -119,7 +119,11 @@ async fn known_and_unknown_addresses_cost_the_same(context: Arc<Context>) {
     let token = MailToken::generate().expect("random bytes").hash();
     let expires_at = context.clock.now().plus_millis(MailPurpose::Verification.lifetime_millis());
     let put = NewMailToken { purpose: MailPurpose::Verification, hash: token, address: known.clone(), expires_at };
-    assert!(store.put_mail_token(account.user.id, &put).await.expect("an answer"));
+    let order = NewMail { kind: MailKind::Verification, address: known.clone(), at: context.clock.now() };
+    store.order_mail(account.user.id, &order).await.expect("ordered");
+    let mail = store.take_due_mail(order.at, expires_at).await.expect("an answer").expect("a mail");
+    assert!(store.put_mail_token(&mail, &put, order.at).await.expect("an answer"));
+    store.finish_mail(&mail.begun_with(token)).await.expect("finished");
     assert!(store.verify_email(&token, context.clock.now()).await.expect("an answer").is_some());
     let (known, unknown) = (known.as_str(), "unknown@example.com");
     // Upkeep may fall into one round, and not into all.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chat_functions::domain::{Email, MailKind, MailPurpose, MailToken};
 
 use crate::setup::{MINUTE, Setup};
-use crate::support::smtp::{Condition, SmtpServer};
+use crate::support::smtp::{Condition, PATIENCE, ReceivedMail, SmtpServer};
 use crate::{Context, tests};
 
 tests!(Context:
@@ -15,6 +15,8 @@ tests!(Context:
     mail_that_a_dead_process_had_taken_leaves_after_its_lease,
     two_processes_send_each_mail_once,
     the_store_holds_no_token_that_could_be_used,
+    a_link_that_was_used_is_not_sent_again,
+    after_a_change_of_the_secret_a_repetition_replaces_the_link,
     an_earlier_link_stays_good_while_the_server_is_away,
     the_end_of_a_process_waits_for_mail_under_way,
     a_full_outbox_takes_orders_again_when_there_is_room,
@@ -23,6 +25,10 @@ tests!(Context:
 /// The addresses that mail was sent to, in order of arrival.
 fn recipients(server: &SmtpServer) -> Vec<String> {
     server.mails().iter().flat_map(|mail| mail.recipients.clone()).collect()
+}
+
+fn token(mail: &ReceivedMail) -> MailToken {
+    MailToken::parse(&mail.token().expect("a token")).expect("a token in its one spelling")
 }
 
 async fn order_mails(setup: &Setup, count: usize) -> Vec<String> {
@@ -123,13 +129,12 @@ async fn two_processes_send_each_mail_once(context: Arc<Context>) {
 
 async fn the_store_holds_no_token_that_could_be_used(context: Arc<Context>) {
     let setup = Setup::new(&context).await;
-    setup.server.set(Condition::CannotStore).await;
+    setup.server.set(Condition::LosesReply).await;
     let _user = setup.ordering_account().await;
     let (_mailer, worker) = setup.start();
-    setup.pass_until(|| setup.server.refused_mails().len() >= 2).await;
+    setup.pass_until(|| setup.server.mails().len() >= 2).await;
     worker.stop().await;
-    let refused = setup.server.refused_mails();
-    let sent: Vec<MailToken> = refused.iter().map(|mail| MailToken::parse(&mail.token().expect("a token")).expect("a token")).collect();
+    let sent: Vec<MailToken> = setup.server.mails().iter().map(token).collect();
     let contents = setup.contents().await;
     let holds = |part: &[u8]| contents.windows(part.len()).any(|window| window == part);
     for token in &sent {
@@ -140,6 +145,51 @@ async fn the_store_holds_no_token_that_could_be_used(context: Arc<Context>) {
     let last = sent.last().expect("a token").hash();
     assert!(holds(&last.to_bytes()), "only this");
     assert!(sent.iter().all(|token| token.hash() == last), "and every attempt carries the same one");
+    setup.tear_down().await;
+}
+
+/// Nobody knows of a mail whether it arrived, because the reply was lost or the process died; its owner does.
+async fn a_link_that_was_used_is_not_sent_again(context: Arc<Context>) {
+    for dies in [false, true] {
+        let setup = Setup::new(&context).await;
+        setup.server.set(Condition::LosesReply).await;
+        let user = setup.ordering_account().await;
+        let (_mailer, worker) = setup.start();
+        let mail = setup.server.wait_for(|_any| true, PATIENCE).await;
+        if dies {
+            drop(worker);
+        } else {
+            worker.stop().await;
+        }
+        assert_eq!(setup.waiting().await, 1);
+        let verified = setup.store.verify_email(&token(&mail).hash(), setup.clock.now()).await.expect("an answer");
+        assert_eq!(verified, Some(user.id));
+        setup.server.set(Condition::Up).await;
+        let (_mailer, worker) = setup.start();
+        setup.pass(3 * MINUTE).await;
+        setup.wait_until_empty().await;
+        worker.stop().await;
+        assert_eq!(setup.server.mails().len(), 1);
+        setup.tear_down().await;
+    }
+}
+
+async fn after_a_change_of_the_secret_a_repetition_replaces_the_link(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    setup.server.set(Condition::LosesReply).await;
+    let user = setup.ordering_account().await;
+    let (_mailer, worker) = setup.start();
+    let first = token(&setup.server.wait_for(|_any| true, PATIENCE).await).hash();
+    worker.stop().await;
+    setup.server.set(Condition::Up).await;
+    let (_mailer, worker) = setup.start_by_secret(&setup.setting().transport, &setup.store, "a secret of later");
+    setup.pass_until(|| setup.server.mails().len() == 2).await;
+    setup.wait_until_empty().await;
+    worker.stop().await;
+    let second = token(&setup.server.mails()[1]).hash();
+    for (hash, outcome) in [(first, None), (second, Some(user.id))] {
+        assert_eq!(setup.store.verify_email(&hash, setup.clock.now()).await.expect("an answer"), outcome);
+    }
     setup.tear_down().await;
 }
 
@@ -157,7 +207,7 @@ async fn an_earlier_link_stays_good_while_the_server_is_away(context: Arc<Contex
     mailer.notify();
     setup.server.wait_for_connection(setup.server.connections()).await;
     worker.stop().await;
-    let hash = MailToken::parse(&setup.server.mails()[0].token().expect("a token")).expect("a token").hash();
+    let hash = token(&setup.server.mails()[0]).hash();
     let found = setup.store.find_mail_token(&hash, MailPurpose::PasswordReset, setup.clock.now()).await.expect("an answer");
     assert_eq!(found.map(|owner| owner.user), Some(user.id));
     setup.tear_down().await;

@@ -97,8 +97,12 @@ impl Setup {
     }
 
     pub fn start_with(&self, transport: &TransportSetting, store: &Arc<dyn Store>) -> (Mailer, Worker) {
+        self.start_by_secret(transport, store, "a secret of every instance")
+    }
+
+    pub fn start_by_secret(&self, transport: &TransportSetting, store: &Arc<dyn Store>, secret: &str) -> (Mailer, Worker) {
         let transport = Transport::open(transport, BASE_URL).expect("a transport");
-        let tokens = MailTokens::new(&"a secret of every instance".into());
+        let tokens = MailTokens::new(&secret.into());
         mail::start(transport, Letters::new(BASE_URL, self.setting().from), tokens, Arc::clone(store), self.clock.clone())
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chat_functions::domain::{ChatId, MailKind, MailPurpose, UserId, UsernamePrefix};
 use chat_functions::store::{
-    AddressMail, BlockAddition, FriendAddition, MAX_FRIENDS, PendingRegistration, ProfileChange, Quota, Registration, Store, StoreError,
-    Window,
+    AddressMail, BlockAddition, FriendAddition, Link, MAX_FRIENDS, PendingRegistration, ProfileChange, Quota, Registration, Store,
+    StoreError, Window,
 };
 
 use crate::addresses::owner_and_holder;
@@ -169,9 +169,9 @@ async fn each_method_about_mail_and_counters_keeps_its_number_of_operations(cont
     let due = store.take_due_mail(NOW, NOW.plus_millis(1)).await.expect("an answer").expect("a mail");
     meter.spent("take_due_mail", 1, Ok(()));
     meter.spent("take_due_mail, when none is due", 1, store.take_due_mail(NOW, NOW).await);
-    meter.spent("postpone_mail", 1, store.postpone_mail(&due, NOW).await);
-    meter.spent("put_mail_token", 1, store.put_mail_token(person.id(), &token).await);
-    meter.spent("finish_mail", 1, store.finish_mail(&due).await);
+    meter.spent("postpone_mail", 1, store.postpone_mail(&due, NOW, Link::Stays).await);
+    meter.spent("put_mail_token", 1, store.put_mail_token(&due, &token, NOW).await);
+    meter.spent("finish_mail", 1, store.finish_mail(&due.begun_with(token.hash)).await);
     meter.spent("count_mail", 1, store.count_mail().await);
     let counted = store.take(&key, quota, NOW).await.expect("an answer").outcome.expect("room");
     meter.spent("take", 1, Ok(()));

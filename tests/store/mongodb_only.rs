@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_functions::domain::{MailKind, MailPurpose};
-use chat_functions::store::{AddressMail, Creation, ProfileChange, ProfileUpdate, Store, StoreError};
+use chat_functions::store::{AddressMail, Creation, Link, ProfileChange, ProfileUpdate, Store, StoreError};
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use mongodb::{Collection, Database};
 
@@ -114,7 +114,7 @@ async fn people_without_the_fields_of_later_versions_can_do_everything(_: Arc<Co
     let mail = store.take_due_mail(NOW, NOW.plus_millis(1)).await.expect("an answer").expect("a mail");
     let stripped = doc! { "$unset": { "mail": "", "mailCount": "", "mailDueAt": "" } };
     users.update_one(id_of(&ann), stripped).await.expect("stripped again");
-    store.postpone_mail(&mail, NOW).await.expect("nothing to do");
+    store.postpone_mail(&mail, NOW, Link::Stays).await.expect("nothing to do");
     store.finish_mail(&mail).await.expect("nothing to do");
     assert_eq!(store.take_due_mail(NOW, NOW).await.expect("an answer"), None);
 

@@ -7,7 +7,7 @@ use chat_functions::domain::{MailKind, MailPurpose, UsernamePrefix};
 use chat_functions::store::mongo::MongoStore;
 use chat_functions::store::{
     AddressMail, Append, BlockAddition, Change, ChangeListener, ConversationCursor, Creation, FriendAddition, HOLD_REGISTRATION_MILLIS,
-    MessageCursor, PendingRegistration, ProfileChange, ProfileUpdate, Quota, Store, Window,
+    Link, MessageCursor, PendingRegistration, ProfileChange, ProfileUpdate, Quota, Store, Window,
 };
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
@@ -174,11 +174,11 @@ async fn use_lists(store: &dyn Store, pair: &Pair, carl: &Person) {
 
 async fn use_mail(store: &dyn Store, person: &Person) {
     let (user, address) = (person.id(), &person.account.user.email);
-    for _ in 0..2 {
-        store.order_mail(user, &new_mail(MailKind::PasswordReset, address, NOW)).await.expect("ordered");
+    for kind in [MailKind::PasswordReset, MailKind::PasswordChanged] {
+        store.order_mail(user, &new_mail(kind, address, NOW)).await.expect("ordered");
     }
     let mail = store.take_due_mail(NOW, NOW.plus_millis(1)).await.expect("an answer").expect("a mail");
-    store.postpone_mail(&mail, NOW.plus_millis(2)).await.expect("postponed");
+    store.postpone_mail(&mail, NOW.plus_millis(2), Link::TakenBack).await.expect("postponed");
     assert_eq!(store.count_mail().await.expect("a number"), 2);
     store.finish_mail(&mail).await.expect("finished");
     store.find_reset_address(&address.key(), NOW).await.expect("an answer").expect("an owner");

@@ -7,14 +7,17 @@ use chat_functions::domain::{
     UserId, Username,
 };
 use chat_functions::store::{
-    AccountData, AddressMail, Append, BlockAddition, ChatHead, Creation, FriendAddition, HOLD_REGISTRATION_MILLIS, Message, NewAccount,
-    NewMail, NewMailToken, NewMessage, ProfileChange, ProfileUpdate, Registration, RegistrationOutcome, Store, User,
+    AccountData, AddressMail, Append, BlockAddition, ChatHead, Creation, DueMail, FriendAddition, HOLD_REGISTRATION_MILLIS, Message,
+    NewAccount, NewMail, NewMailToken, NewMessage, ProfileChange, ProfileUpdate, Registration, RegistrationOutcome, Store, User,
 };
+use tokio::sync::Mutex;
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA";
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
+/// What [`may_put`] has taken of registrations, and of others while it looked for them. What is due is everybody's.
+static TAKEN: Mutex<Vec<DueMail>> = Mutex::const_new(Vec::new());
 
 /// An account that nobody has.
 pub fn new_account() -> NewAccount {
@@ -69,8 +72,33 @@ pub fn new_token(purpose: MailPurpose, address: &Email) -> NewMailToken {
 /// Puts a token out that begins now.
 pub async fn put_token(store: &dyn Store, user: UserId, purpose: MailPurpose, address: &Email) -> NewMailToken {
     let token = new_token(purpose, address);
-    assert!(store.put_mail_token(user, &token).await.expect("an answer"));
+    assert!(may_put(store, user, &token).await);
     token
+}
+
+/// Puts a token out by a mail that is ordered for it and has arrived then, or for a registration by the one that it came with. Whether
+/// that was allowed.
+pub async fn may_put(store: &dyn Store, user: UserId, token: &NewMailToken) -> bool {
+    let mut pool = TAKEN.lock().await;
+    let kind = MailKind::parse(token.purpose.as_str()).expect("the kind of that purpose");
+    store.order_mail(user, &new_mail(kind, &token.address, Timestamp::from_millis(1))).await.expect("an answer");
+    let is_ordered = |mail: &DueMail| mail.user == user && !mail.is_pending;
+    while let Some(mail) = store.take_due_mail(NOW, NOW.plus_millis(i64::from(i32::MAX))).await.expect("an answer") {
+        pool.push(mail);
+        if pool.last().is_some_and(is_ordered) {
+            break;
+        }
+    }
+    let Some(place) = pool.iter().rposition(|mail| mail.user == user) else { return false };
+    let mail = pool.remove(place);
+    let is_put = store.put_mail_token(&mail, token, NOW).await.expect("an answer");
+    let mail = if is_put { mail.begun_with(token.hash) } else { mail };
+    if mail.is_pending {
+        pool.push(mail);
+    } else {
+        store.finish_mail(&mail).await.expect("finished");
+    }
+    is_put
 }
 
 pub fn other_hash() -> PasswordHash {

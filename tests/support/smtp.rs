@@ -55,6 +55,8 @@ pub enum Condition {
     Stalls,
     /// Reads a mail, and then says that it cannot take it at present.
     CannotStore,
+    /// Takes a mail, and hangs up instead of saying so.
+    LosesReply,
 }
 
 /// A command as it arrived.

@@ -2,17 +2,17 @@
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
-use mongodb::bson::{DateTime, Document, Uuid, doc};
+use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 
 use super::connection::DEADLINE;
 use super::documents::{USERS, date, user_key};
 use super::expressions::literal;
-use super::outbox::{self, OutboxDocument, mail_key, outbox_fields};
+use super::outbox::{self, OutboxDocument, outbox_fields};
 use super::{MongoStore, computed, mail_tokens};
 use crate::domain::{MailPurpose, Timestamp, UserId};
-use crate::store::{DueMail, MailStore, NewMail, NewMailToken, StoreError};
+use crate::store::{DueMail, Link, MailStore, NewMail, NewMailToken, StoreError};
 
 #[derive(Deserialize)]
 struct Count {
@@ -43,26 +43,36 @@ impl MailStore for MongoStore {
         taken.map(|outbox| outbox.into_taken(taking).map_err(StoreError::broken)).transpose()
     }
 
-    async fn postpone_mail(&self, mail: &DueMail, until: Timestamp) -> Result<(), StoreError> {
-        let filter = doc! { "_id": user_key(mail.user), "mail.id": mail_key(mail.id) };
-        // Not counted up in the database, so that repeating it is safe.
-        let postponed = outbox::postponed(mail.id, until, mail.attempts.saturating_add(1));
-        self.update_user(filter, outbox::set_mail(postponed)).await.map(drop)
+    async fn postpone_mail(&self, mail: &DueMail, until: Timestamp, link: Link) -> Result<(), StoreError> {
+        let unsettled = mail.unsettled.saturating_sub(u32::from(link == Link::TakenBack));
+        let is_over = link == Link::TakenBack && unsettled == 0;
+        let left = DueMail { unsettled, begun: mail.begun.filter(|_| !is_over), ..mail.clone() };
+        let mut update = outbox::set_mail(outbox::postponed(&left, until));
+        if let (true, Some(hash)) = (is_over, mail.begun) {
+            update.push(doc! { "$set": { "mailTokens": mail_tokens::without(hash) } });
+        }
+        self.update_user(taken_by_us(mail), update).await.map(drop)
     }
 
     async fn finish_mail(&self, mail: &DueMail) -> Result<(), StoreError> {
-        let filter = doc! { "_id": user_key(mail.user) };
-        self.update_user(filter, outbox::set_mail(outbox::without(mail))).await.map(drop)
+        self.update_user(taken_by_us(mail), outbox::set_mail(outbox::without(mail.id))).await.map(drop)
     }
 
-    async fn put_mail_token(&self, user: UserId, token: &NewMailToken) -> Result<bool, StoreError> {
+    async fn put_mail_token(&self, mail: &DueMail, token: &NewMailToken, at: Timestamp) -> Result<bool, StoreError> {
         let address = token.address.key();
         let mut accepted = vec![doc! { "emailKey": address.as_str() }, doc! { "pendingEmailKey": address.as_str() }];
         if token.purpose == MailPurpose::PasswordReset {
             accepted.push(doc! { "previousEmail.key": address.as_str() });
         }
-        let filter = doc! { "_id": user_key(user), "$or": accepted };
-        let update = vec![doc! { "$set": { "mailTokens": mail_tokens::replaced(token) } }];
+        let mut entry = outbox::still_taken(mail);
+        entry.insert("begun", mail.begun.map_or(Bson::Null, |hash| mail_tokens::token_key(hash).into()));
+        let mut filter = doc! { "_id": user_key(mail.user), "mail": { "$elemMatch": entry }, "$or": accepted };
+        if let Some(hash) = mail.begun {
+            let good = doc! { "hash": mail_tokens::token_key(hash), "expiresAt": { "$gt": date(at) } };
+            filter.insert("mailTokens", doc! { "$elemMatch": good });
+        }
+        let tokens = mail.begun.map_or_else(|| mail_tokens::replaced(token), |old| mail_tokens::renamed(old, token.hash));
+        let update = vec![doc! { "$set": { "mailTokens": tokens, "mail": outbox::begun(&mail.begun_with(token.hash)) } }];
         Ok(self.update_user(filter, update).await?.matched_count > 0)
     }
 
@@ -81,4 +91,9 @@ impl MailStore for MongoStore {
             .await?;
         count.map_or(Ok(0), |count| u64::try_from(count.waiting).map_err(StoreError::broken))
     }
+}
+
+/// Matches the account of a taken mail as long as that is its taker's.
+fn taken_by_us(mail: &DueMail) -> Document {
+    doc! { "_id": user_key(mail.user), "mail": { "$elemMatch": outbox::still_taken(mail) } }
 }

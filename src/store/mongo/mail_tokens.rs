@@ -33,6 +33,10 @@ pub(super) fn token_key(hash: MailTokenHash) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: hash.to_bytes().to_vec() }
 }
 
+pub(super) fn token_hash(key: Binary) -> Option<MailTokenHash> {
+    key.bytes.try_into().ok().map(MailTokenHash::from_bytes)
+}
+
 /// What finds the account, or the registration, with a token that is good for one of the purposes at `at`.
 pub(super) fn with_token(hash: MailTokenHash, purposes: &[MailPurpose], at: Timestamp) -> Document {
     let purposes: Vec<&str> = purposes.iter().map(|purpose| purpose.as_str()).collect();
@@ -65,6 +69,18 @@ impl MongoStore {
         let projection = doc! { "username": 1, "pendingEmailKey": 1, "mailTokens": this_one };
         self.find_one(USERS, with_token(hash, purposes, at), projection).await
     }
+}
+
+/// `mailTokens` with another hash for a token.
+pub(super) fn renamed(old: MailTokenHash, new: MailTokenHash) -> Document {
+    let with_new = doc! { "$mergeObjects": ["$$token", { "hash": token_key(new) }] };
+    let is_old = doc! { "$eq": ["$$token.hash", token_key(old)] };
+    doc! { "$map": { "input": array("mailTokens"), "as": "token", "in": { "$cond": [is_old, with_new, "$$token"] } } }
+}
+
+/// `mailTokens` without one.
+pub(super) fn without(hash: MailTokenHash) -> Document {
+    doc! { "$filter": { "input": array("mailTokens"), "as": "token", "cond": { "$ne": ["$$token.hash", token_key(hash)] } } }
 }
 
 /// `mailTokens` with a token in place of the one for the same purpose.

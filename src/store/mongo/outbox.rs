@@ -5,11 +5,12 @@
 //! index over an array cannot be walked in order within bounds, and one over these two answers without the documents.
 //! Every update of `mail` therefore ends with [`summary`].
 
-use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
+use mongodb::bson::{Binary, Bson, DateTime, Document, Uuid, doc};
 use serde::{Deserialize, Serialize};
 
 use super::documents::{USERS, Undecodable, date, time, user_id};
 use super::expressions::{array, literal};
+use super::mail_tokens::{token_hash, token_key};
 use crate::domain::{Email, MailKind, Timestamp, Username};
 use crate::store::{DueMail, MAX_MAIL_PER_ACCOUNT, MailId, NewMail};
 
@@ -23,6 +24,11 @@ pub(super) struct MailDocument {
     due_at: DateTime,
     ordered_at: DateTime,
     attempts: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<Binary>,
+    /// Older entries have none.
+    #[serde(default)]
+    unsettled: i64,
     /// Names the latest taking of it, so that the taker can tell it from mail that others take at the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
     taking: Option<Uuid>,
@@ -53,6 +59,8 @@ impl MailDocument {
             due_at: date(mail.at),
             ordered_at: date(mail.at),
             attempts: 0,
+            begun: None,
+            unsettled: 0,
             taking: None,
         }
     }
@@ -72,6 +80,8 @@ impl OutboxDocument {
             address: Email::from_stored(mail.address),
             ordered_at: time(mail.ordered_at),
             attempts: u32::try_from(mail.attempts).map_err(|_range| impossible("mail.attempts"))?,
+            begun: mail.begun.map(|hash| token_hash(hash).ok_or_else(|| impossible("mail.begun"))).transpose()?,
+            unsettled: u32::try_from(mail.unsettled).map_err(|_range| impossible("mail.unsettled"))?,
         })
     }
 }
@@ -90,14 +100,35 @@ pub(super) fn entry(kind: MailKind, address: impl Into<Bson>, at: Timestamp) -> 
         "dueAt": at,
         "orderedAt": at,
         "attempts": literal(0_i64),
+        "unsettled": literal(0_i64),
     };
     Bson::Document(entry)
 }
 
-/// `mail` with more entries, as far as there is room; they are an expression.
+/// Matches the entry of a taken mail, for an `$elemMatch`, unless its token was put out by somebody else since.
+pub(super) fn still_taken(mail: &DueMail) -> Document {
+    // Older entries have no count.
+    let unsettled = if mail.unsettled == 0 {
+        doc! { "$not": { "$gt": 0 } }
+    } else {
+        doc! { "$eq": i64::from(mail.unsettled) }
+    };
+    doc! { "id": mail_key(mail.id), "unsettled": unsettled }
+}
+
+/// `mail` with more entries, which are an expression.
 pub(super) fn appended(entries: impl Into<Bson>) -> Document {
-    let most = i64::try_from(MAX_MAIL_PER_ACCOUNT).unwrap_or(i64::MAX);
-    doc! { "$slice": [{ "$concatArrays": [array("mail"), entries] }, most] }
+    appended_to(array("mail"), entries)
+}
+
+/// What waits with more entries. Each takes the place of one of its kind to its address, so that there is room for all.
+fn appended_to(waiting: Document, entries: impl Into<Bson>) -> Document {
+    let most = i32::try_from(MAX_MAIL_PER_ACCOUNT).unwrap_or(i32::MAX);
+    let what = |mail: &str| doc! { "$concat": [format!("$${mail}.kind"), " ", { "$toLower": format!("$${mail}.address") }] };
+    let renewed = doc! { "$map": { "input": "$$added", "as": "new", "in": what("new") } };
+    let others = doc! { "$filter": { "input": waiting, "as": "entry", "cond": { "$not": [{ "$in": [what("entry"), renewed] }] } } };
+    let all = doc! { "$slice": [{ "$concatArrays": [others, "$$added"] }, -most] };
+    doc! { "$let": { "vars": { "added": entries }, "in": all } }
 }
 
 /// `mail` with the entry that is due for longest marked as taken and due at `until`; of several the first.
@@ -111,22 +142,30 @@ pub(super) fn taken(taking: Uuid, until: Timestamp) -> Document {
     }
 }
 
-/// `mail` with one entry due at `until` and that many attempts.
-pub(super) fn postponed(id: MailId, until: Timestamp, attempts: u32) -> Document {
-    changed(doc! { "$eq": ["$$entry.id", mail_key(id)] }, doc! { "dueAt": date(until), "attempts": literal(i64::from(attempts)) })
+/// `mail` with one entry due at `until`, and all else of it as in `mail`.
+pub(super) fn postponed(mail: &DueMail, until: Timestamp) -> Document {
+    let mut fields = progress(mail);
+    fields.extend(doc! { "dueAt": date(until), "attempts": literal(i64::from(mail.attempts)) });
+    changed(is_entry(mail.id), fields)
 }
 
-/// `mail` without an entry, and without those of the same kind to the same address that are no younger.
-pub(super) fn without(mail: &DueMail) -> Document {
-    let is_same = doc! { "$eq": ["$$entry.id", mail_key(mail.id)] };
-    let is_alike = doc! {
-        "$and": [
-            { "$eq": ["$$entry.kind", literal(mail.kind.as_str())] },
-            { "$eq": [{ "$toLower": "$$entry.address" }, literal(mail.address.key().as_str())] },
-            { "$lte": ["$$entry.orderedAt", date(mail.ordered_at)] },
-        ],
-    };
-    doc! { "$filter": { "input": array("mail"), "as": "entry", "cond": { "$not": [{ "$or": [is_same, is_alike] }] } } }
+/// `mail` with the entry of a mail that has begun.
+pub(super) fn begun(mail: &DueMail) -> Document {
+    changed(is_entry(mail.id), progress(mail))
+}
+
+/// How far a mail has got with its token.
+fn progress(mail: &DueMail) -> Document {
+    doc! { "begun": mail.begun.map_or(Bson::Null, |hash| token_key(hash).into()), "unsettled": literal(i64::from(mail.unsettled)) }
+}
+
+/// `mail` without an entry.
+pub(super) fn without(id: MailId) -> Document {
+    doc! { "$filter": { "input": array("mail"), "as": "entry", "cond": { "$not": [is_entry(id)] } } }
+}
+
+fn is_entry(id: MailId) -> Document {
+    doc! { "$eq": ["$$entry.id", mail_key(id)] }
 }
 
 fn changed(is_meant: Document, fields: Document) -> Document {

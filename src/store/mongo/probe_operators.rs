@@ -189,6 +189,15 @@ pub(super) const EXPRESSIONS: &[Try] = &[
         outcome: || Some("abc".into()),
     },
     Try {
+        name: "$in, and $slice from the end",
+        field: "e13",
+        change: || {
+            let last = doc! { "$slice": ["$numbers", -2] };
+            doc! { "e": { "$filter": { "input": last, "as": "one", "cond": { "$in": ["$$one", [1, 3]] } } } }
+        },
+        outcome: || Some([3].to_vec().into()),
+    },
+    Try {
         name: "a date compared to another",
         field: "e12",
         change: || doc! { "e": { "$gt": ["$at", DateTime::from_millis(0)] } },

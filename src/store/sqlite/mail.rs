@@ -5,30 +5,39 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
 
 use super::{SqliteStore, registrations, rows};
-use crate::domain::{Timestamp, UserId};
-use crate::store::{DueMail, MAX_MAIL_PER_ACCOUNT, MailStore, NewMail, NewMailToken, StoreError};
+use crate::domain::{MailTokenHash, Timestamp, UserId};
+use crate::store::{DueMail, Link, MAX_MAIL_PER_ACCOUNT, MailStore, NewMail, NewMailToken, StoreError};
 
 const INSERT_MAIL: &str = "
-    INSERT INTO mail (id, user, kind, address, address_key, due_at, ordered_at, attempts)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, 0 WHERE (SELECT count(*) FROM mail WHERE user = ?2) < ?7";
+    INSERT INTO mail (id, user, kind, address, address_key, due_at, ordered_at, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0)";
+/// What the new one takes the place of, and what there is no room for besides.
+const DELETE_REPLACED: &str = "
+    DELETE FROM mail WHERE user = ?1 AND (kind = ?2 AND address_key = ?3
+        OR id IN (SELECT id FROM mail WHERE user = ?1 ORDER BY ordered_at DESC, id DESC LIMIT -1 OFFSET ?4))";
 const SELECT_ACCOUNT: &str = "SELECT 1 FROM users WHERE id = ?1 AND held_until IS NULL";
 const SELECT_DUE: &str = "
-    SELECT mail.id, user, username, held_until IS NOT NULL, kind, address, ordered_at, attempts
+    SELECT mail.id, user, username, held_until IS NOT NULL, kind, address, ordered_at, attempts, begun, unsettled
     FROM mail CROSS JOIN users ON users.id = user
     WHERE due_at <= ?1 AND ifnull(held_until, ?1 + 1) > ?1 ORDER BY due_at, mail.id LIMIT 1";
 const LEASE_MAIL: &str = "UPDATE mail SET due_at = ?2 WHERE id = ?1";
-/// Repeating it counts no attempt twice.
-const POSTPONE_MAIL: &str = "UPDATE mail SET due_at = ?2, attempts = ?3 WHERE id = ?1";
-const DELETE_MAIL: &str = "
-    DELETE FROM mail WHERE user = ?1 AND (id = ?2 OR kind = ?3 AND address_key = ?4 AND ordered_at <= ?5)";
+const POSTPONE_MAIL: &str = "UPDATE mail SET due_at = ?3, attempts = ?4 WHERE id = ?1 AND unsettled = ?2";
+const TAKE_LINK_BACK: &str = "UPDATE mail SET unsettled = ?2, begun = iif(?2 = 0, NULL, begun) WHERE id = ?1";
+const DELETE_TOKEN: &str = "DELETE FROM mail_tokens WHERE hash = ?1";
+const DELETE_MAIL: &str = "DELETE FROM mail WHERE id = ?1 AND unsettled = ?2";
 const DELETE_ALL: &str = "DELETE FROM mail WHERE user = ?1";
 /// Walks all of it: there is little, since mail is sent within seconds and no longer ordered when too much waits.
 const COUNT_MAIL: &str = "SELECT count(*) FROM mail";
+/// A mail that may begin, or go on with the token that it began with.
+const SELECT_READY: &str = "
+    SELECT 1 FROM mail WHERE id = ?1 AND unsettled = ?2 AND begun IS ?3
+    AND (?3 IS NULL OR EXISTS (SELECT 1 FROM mail_tokens WHERE hash = ?3 AND mail_tokens.user = mail.user AND expires_at > ?4))";
+const BEGIN_MAIL: &str = "UPDATE mail SET begun = ?2, unsettled = ?3 WHERE id = ?1";
 const UPSERT_TOKEN: &str = "
     INSERT INTO mail_tokens (user, purpose, hash, address, expires_at)
     SELECT id, ?2, ?3, ?4, ?5 FROM users
     WHERE id = ?1 AND (?6 = email_key OR ?6 = iif(?2 = 'password_reset', previous_email_key, pending_email_key))
-    ON CONFLICT (user, purpose) DO UPDATE SET hash = excluded.hash, address = excluded.address, expires_at = excluded.expires_at";
+    ON CONFLICT (user, purpose) DO UPDATE SET hash = excluded.hash, address = excluded.address,
+        expires_at = iif(mail_tokens.hash IS ?7, mail_tokens.expires_at, excluded.expires_at)";
 
 #[async_trait]
 impl MailStore for SqliteStore {
@@ -56,44 +65,28 @@ impl MailStore for SqliteStore {
         .await
     }
 
-    async fn postpone_mail(&self, mail: &DueMail, until: Timestamp) -> Result<(), StoreError> {
-        let (id, attempts) = (mail.id, mail.attempts.saturating_add(1));
+    async fn postpone_mail(&self, mail: &DueMail, until: Timestamp, link: Link) -> Result<(), StoreError> {
+        let mail = mail.clone();
         self.write(move |connection| {
-            connection.prepare_cached(POSTPONE_MAIL)?.execute(params![id.0, until.as_millis(), attempts])?;
-            Ok(())
+            let postpone = params![mail.id.0, mail.unsettled, until.as_millis(), mail.attempts];
+            let is_postponed = connection.prepare_cached(POSTPONE_MAIL)?.execute(postpone)? > 0;
+            if is_postponed && link == Link::TakenBack { take_link_back(connection, &mail) } else { Ok(()) }
         })
         .await
     }
 
     async fn finish_mail(&self, mail: &DueMail) -> Result<(), StoreError> {
-        let mail = mail.clone();
+        let (id, unsettled) = (mail.id, mail.unsettled);
         self.write(move |connection| {
-            connection.prepare_cached(DELETE_MAIL)?.execute(params![
-                mail.user.to_bytes(),
-                mail.id.0,
-                mail.kind.as_str(),
-                mail.address.key().as_str(),
-                mail.ordered_at.as_millis(),
-            ])?;
+            connection.prepare_cached(DELETE_MAIL)?.execute(params![id.0, unsettled])?;
             Ok(())
         })
         .await
     }
 
-    async fn put_mail_token(&self, user: UserId, token: &NewMailToken) -> Result<bool, StoreError> {
-        let token = token.clone();
-        self.write(move |connection| {
-            let put = connection.prepare_cached(UPSERT_TOKEN)?.execute(params![
-                user.to_bytes(),
-                token.purpose.as_str(),
-                token.hash.to_bytes(),
-                token.address.as_str(),
-                token.expires_at.as_millis(),
-                token.address.key().as_str(),
-            ])?;
-            Ok(put > 0)
-        })
-        .await
+    async fn put_mail_token(&self, mail: &DueMail, token: &NewMailToken, at: Timestamp) -> Result<bool, StoreError> {
+        let (mail, token) = (mail.clone(), token.clone());
+        self.write(move |connection| put_token(connection, &mail, &token, at)).await
     }
 
     async fn count_mail(&self) -> Result<u64, StoreError> {
@@ -101,17 +94,51 @@ impl MailStore for SqliteStore {
     }
 }
 
-/// Orders a mail as part of a change, unless too much waits already.
+fn put_token(connection: &Connection, mail: &DueMail, token: &NewMailToken, at: Timestamp) -> rusqlite::Result<bool> {
+    let begun = mail.begun.map(MailTokenHash::to_bytes);
+    let ready = params![mail.id.0, mail.unsettled, begun, at.as_millis()];
+    if !connection.prepare_cached(SELECT_READY)?.exists(ready)? {
+        return Ok(false);
+    }
+    let put = connection.prepare_cached(UPSERT_TOKEN)?.execute(params![
+        mail.user.to_bytes(),
+        token.purpose.as_str(),
+        token.hash.to_bytes(),
+        token.address.as_str(),
+        token.expires_at.as_millis(),
+        token.address.key().as_str(),
+        begun,
+    ])?;
+    if put > 0 {
+        let progress = params![mail.id.0, token.hash.to_bytes(), mail.begun_with(token.hash).unsettled];
+        connection.prepare_cached(BEGIN_MAIL)?.execute(progress)?;
+    }
+    Ok(put > 0)
+}
+
+/// Has a mail forget an attempt, and its token with the last of them.
+fn take_link_back(connection: &Connection, mail: &DueMail) -> rusqlite::Result<()> {
+    let left = mail.unsettled.saturating_sub(1);
+    connection.prepare_cached(TAKE_LINK_BACK)?.execute(params![mail.id.0, left])?;
+    if let (0, Some(hash)) = (left, mail.begun) {
+        connection.prepare_cached(DELETE_TOKEN)?.execute([hash.to_bytes()])?;
+    }
+    Ok(())
+}
+
+/// Orders a mail as part of a change.
 pub(super) fn insert(connection: &Connection, user: UserId, mail: &NewMail) -> rusqlite::Result<()> {
+    let (kind, address) = (mail.kind.as_str(), mail.address.key());
+    let most = rows::to_sql_limit(MAX_MAIL_PER_ACCOUNT - 1);
+    connection.prepare_cached(DELETE_REPLACED)?.execute(params![user.to_bytes(), kind, address.as_str(), most])?;
     connection.prepare_cached(INSERT_MAIL)?.execute(params![
         // In the order of ordering, for mail that is due at the same time.
         Uuid::now_v7().into_bytes(),
         user.to_bytes(),
-        mail.kind.as_str(),
+        kind,
         mail.address.as_str(),
-        mail.address.key().as_str(),
+        address.as_str(),
         mail.at.as_millis(),
-        rows::to_sql_limit(MAX_MAIL_PER_ACCOUNT),
     ])?;
     Ok(())
 }
@@ -129,16 +156,18 @@ mod tests {
 
     #[test]
     fn every_query_walks_an_index_or_the_few_mails_of_one_account() {
-        let of_user = "SEARCH mail USING COVERING INDEX mail_of_user (user=?)";
-        assert_plan(INSERT_MAIL, &["SCAN CONSTANT ROW", of_user]);
+        let of_user = "SEARCH mail USING INDEX mail_of_user (user=?)";
+        assert_plan(DELETE_REPLACED, &[of_user, of_user, "USE TEMP B-TREE FOR ORDER BY"]);
         assert_plan(SELECT_ACCOUNT, &["SEARCH users USING PRIMARY KEY (id=?)"]);
         let due = ["SEARCH mail USING INDEX mail_due (due_at<?)", "SEARCH users USING PRIMARY KEY (id=?)"];
         assert_plan(SELECT_DUE, &due);
-        assert_plan(LEASE_MAIL, &["SEARCH mail USING PRIMARY KEY (id=?)"]);
-        assert_plan(POSTPONE_MAIL, &["SEARCH mail USING PRIMARY KEY (id=?)"]);
-        for query in [DELETE_MAIL, DELETE_ALL] {
-            assert_plan(query, &["SEARCH mail USING INDEX mail_of_user (user=?)"]);
+        for query in [LEASE_MAIL, POSTPONE_MAIL, TAKE_LINK_BACK, BEGIN_MAIL, DELETE_MAIL] {
+            assert_plan(query, &["SEARCH mail USING PRIMARY KEY (id=?)"]);
         }
+        assert_plan(DELETE_ALL, &[of_user]);
+        let token = "SEARCH mail_tokens USING INDEX mail_tokens_hash (hash=?)";
+        assert_plan(SELECT_READY, &["SEARCH mail USING PRIMARY KEY (id=?)", token]);
+        assert_plan(DELETE_TOKEN, &["SEARCH mail_tokens USING COVERING INDEX mail_tokens_hash (hash=?)"]);
         assert_plan(UPSERT_TOKEN, &["SEARCH users USING PRIMARY KEY (id=?)"]);
     }
 }

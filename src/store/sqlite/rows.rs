@@ -3,7 +3,7 @@
 use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Error, Row, Rows};
 
-use crate::domain::{ChatId, Email, Hex, MailKind, PasswordHash, Session, SessionHash, Timestamp, UserId, Username};
+use crate::domain::{ChatId, Email, Hex, MailKind, MailTokenHash, PasswordHash, Session, SessionHash, Timestamp, UserId, Username};
 use crate::store::{
     Credentials, DueMail, Lists, MailId, MailTokenOwner, Message, MessagesFrom, OwnCredentials, Peer, PendingRegistration, User,
 };
@@ -115,6 +115,8 @@ pub(super) fn due_mail(row: &Row<'_>) -> rusqlite::Result<DueMail> {
         address: email(row, 5)?,
         ordered_at: time(row, 6)?,
         attempts: row.get(7)?,
+        begun: row.get::<_, Option<_>>(8)?.map(MailTokenHash::from_bytes),
+        unsettled: row.get(9)?,
     })
 }
 

@@ -12,7 +12,8 @@ use super::OpenError;
 const PREPARED_STATEMENTS: usize = 128;
 
 /// Each step brings the file from the format of its index to the next one. A step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
 
 /// The format that the last step leads to.
 #[expect(clippy::cast_possible_wrap, reason = "there are few")]

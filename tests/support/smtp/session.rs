@@ -170,6 +170,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return self.answer("452 4.3.1 no space left").await;
         }
         self.shared.mails.send_modify(|mails| mails.push(mail));
+        if *condition.borrow() == Condition::LosesReply {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         self.answer("250 2.0.0 taken").await
     }
 }
