@@ -86,6 +86,7 @@ impl Readers {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::body::to_bytes;
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, init_service, try_call_service};
     use actix_web::{App, HttpResponse, web};
@@ -111,6 +112,10 @@ mod tests {
             assert_eq!((answer.status().as_u16(), header(ACCESS_CONTROL_ALLOW_ORIGIN)), (500, readable_by));
             assert_eq!(header(ACCESS_CONTROL_EXPOSE_HEADERS).is_some(), readable_by.is_some());
             assert_eq!(header(VARY), Some("Origin"));
+            let id = answer.headers().get("x-request-id").cloned().expect("an id");
+            let body = to_bytes(answer.into_body()).await.unwrap_or_default();
+            let envelope: serde_json::Value = serde_json::from_slice(&body).expect("the envelope");
+            assert_eq!((&envelope["code"], &envelope["requestId"]), (&"internal".into(), &id.to_str().expect("text").into()));
         }
     }
 }

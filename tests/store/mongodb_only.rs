@@ -8,10 +8,12 @@ use chat_functions::domain::{MailKind, MailPurpose};
 use chat_functions::store::{AddressMail, Creation, Link, ProfileChange, ProfileUpdate, Store, StoreError};
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use mongodb::{Collection, Database};
+use tokio::task::JoinSet;
 
 use crate::people::{NOW, Person, account_named, hash, new_account, new_mail, put_token};
 use crate::support::mongodb::TestDatabase;
-use crate::{Context, connect, tests};
+use crate::support::proxy::{Mode, Proxy};
+use crate::{Context, connect, connect_to, tests};
 
 /// The one way that these tests run in.
 pub const MONGODB: &[&str] = &["mongodb"];
@@ -23,6 +25,7 @@ tests!(Context:
     people_without_the_fields_of_later_versions_can_do_everything in MONGODB,
     a_deletion_that_was_cut_short_is_finished in MONGODB,
     mail_that_cannot_be_read_does_not_hold_up_the_rest in MONGODB,
+    what_a_slow_server_has_no_time_for_is_refused_and_does_not_queue in MONGODB,
 );
 
 /// The definitions of all indexes, by collection and name.
@@ -170,5 +173,37 @@ async fn mail_that_cannot_be_read_does_not_hold_up_the_rest(_: Arc<Context>) {
     let mail = store.take_due_mail(at, until).await.expect("an answer").expect("a mail");
     assert_eq!(mail.user, bob.id());
     assert_eq!(store.take_due_mail(at, until).await.expect("an answer"), None);
+    database.drop_database().await;
+}
+
+/// More at once than there are connections.
+const AT_ONCE: usize = 600;
+/// The connections for operations and for upkeep, and what the driver has of its own to watch the server.
+const CONNECTIONS: usize = 32 + 4 + 4;
+
+async fn what_a_slow_server_has_no_time_for_is_refused_and_does_not_queue(_: Arc<Context>) {
+    let database = TestDatabase::new().expect("a server");
+    let proxy = Proxy::start(database.address(), Mode::Forward, "nothing").await;
+    let store = connect_to(&database.uri_through(proxy.port())).await.expect("a store");
+    let ann = Person::create(&*store).await;
+    proxy.set(Mode::Slow);
+    let mut asked = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (store, key) = (Arc::clone(&store), ann.key());
+        asked.spawn(async move { store.find_profile(&key).await });
+    }
+    let answers = asked.join_all().await;
+    let is_refusal = |error: &StoreError| matches!(error, StoreError::Overloaded | StoreError::Unavailable(_));
+    assert!(answers.iter().all(|answer| answer.as_ref().err().is_none_or(is_refusal)), "{answers:?}");
+    let served = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert!((1..AT_ONCE).contains(&served), "{served} are served");
+    assert!(proxy.connections() <= CONNECTIONS, "{} connections", proxy.connections());
+    // Nothing of what was refused is asked before what is asked now.
+    let before = proxy.requests();
+    proxy.set(Mode::Forward);
+    store.find_profile(&ann.key()).await.expect("an answer").expect("a session");
+    let since = proxy.requests() - before;
+    assert!(since <= 2 * CONNECTIONS, "{since} requests");
+    store.close().await;
     database.drop_database().await;
 }

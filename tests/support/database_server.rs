@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use mongodb::Client;
+use mongodb::bson::doc;
 use tokio::net::TcpStream;
 
 use super::not_run::not_run;
@@ -23,6 +25,8 @@ pub struct DatabaseServer {
     executable: PathBuf,
     port: u16,
     kind: Kind,
+    /// Whether it lets nobody in but its users.
+    is_guarded: bool,
     folder: tempfile::TempDir,
     child: Option<Child>,
 }
@@ -34,7 +38,7 @@ impl DatabaseServer {
             return not_run("the MongoDB server of this run is not ours to start or kill");
         };
         let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
-        let mut server = Self { executable, port, kind, folder: tempfile::tempdir().expect("a folder"), child: None };
+        let mut server = Self { executable, port, kind, is_guarded: false, folder: tempfile::tempdir().expect("a folder"), child: None };
         server.start_again();
         if server.is_there().await { Some(server) } else { not_run("the MongoDB server of this run does not start as one alone") }
     }
@@ -51,7 +55,23 @@ impl DatabaseServer {
         if self.kind == Kind::Standalone && !self.is_mongod() {
             command.arg("--standalone");
         }
+        if self.is_guarded {
+            command.arg("--auth");
+        }
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the server starts"));
+    }
+
+    /// Starts it again so that it lets in only one user, who may read and write the database `chat`. Gives where a product finds it
+    /// as that user.
+    pub async fn let_in_one_user(&mut self) -> String {
+        let client = Client::with_uri_str(self.uri()).await.expect("a client");
+        let user = doc! { "createUser": "program", "pwd": "as-good-as-any", "roles": [{ "role": "readWrite", "db": "chat" }] };
+        client.database("chat").run_command(user).await.expect("a user");
+        self.kill();
+        self.is_guarded = true;
+        self.start_again();
+        assert!(self.is_there().await, "the server starts again");
+        self.uri().replace("mongodb://", "mongodb://program:as-good-as-any@")
     }
 
     /// Waits for the server; `false` when it has ended instead.
@@ -65,6 +85,11 @@ impl DatabaseServer {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Whether it tells changes by itself.
+    pub fn has_change_streams(&self) -> bool {
+        self.kind == Kind::AsInThisRun && !self.is_mongod()
     }
 
     pub fn kill(&mut self) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,13 +18,19 @@ pub enum Mode {
     Refuse,
     /// Keeps them open and passes nothing on.
     Swallow,
+    /// Passes requests on half a second later.
+    Slow,
 }
+
+const SLOWNESS: Duration = Duration::from_millis(500);
 
 /// A running proxy; it ends with its runtime.
 pub struct Proxy {
     port: u16,
     mode: watch::Sender<Mode>,
     lost: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+    passed: Arc<AtomicUsize>,
 }
 
 /// What a connection needs to know.
@@ -33,6 +40,9 @@ struct Rules {
     /// How many of the answers to come are to be lost, and what the requests have in them whose answers count.
     lost: Arc<AtomicUsize>,
     marker: &'static str,
+    /// How many connections there are, and how many requests were passed on.
+    open: Arc<AtomicUsize>,
+    passed: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -41,8 +51,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (sender, receiver) = watch::channel(mode);
-        let rules = Rules { mode: receiver, lost: Arc::default(), marker };
-        let proxy = Self { port, mode: sender, lost: Arc::clone(&rules.lost) };
+        let rules = Rules { mode: receiver, lost: Arc::default(), marker, open: Arc::default(), passed: Arc::default() };
+        let proxy =
+            Self { port, mode: sender, lost: Arc::clone(&rules.lost), open: Arc::clone(&rules.open), passed: Arc::clone(&rules.passed) };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(carry(client, address.clone(), rules.clone()));
@@ -64,6 +75,16 @@ impl Proxy {
         self.lost.store(count, Ordering::SeqCst);
     }
 
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// How many requests were passed on.
+    pub fn requests(&self) -> usize {
+        self.passed.load(Ordering::SeqCst)
+    }
+
     /// How many answers are still to be lost.
     pub fn answers_to_lose(&self) -> usize {
         self.lost.load(Ordering::SeqCst)
@@ -81,21 +102,27 @@ async fn carry(client: TcpStream, address: String, rules: Rules) {
     let refused = async {
         let _closed = mode.wait_for(|mode| *mode == Mode::Refuse).await.is_ok();
     };
+    rules.open.fetch_add(1, Ordering::SeqCst);
     tokio::select! {
         () = ask(from_client, to_server, rules.clone(), cut) => {}
         () = answer(from_server, to_client, rules.mode.clone(), is_cut) => {}
         () = refused => {}
     }
+    rules.open.fetch_sub(1, Ordering::SeqCst);
 }
 
 async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut rules: Rules, cut: watch::Sender<bool>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let _open = rules.mode.wait_for(|mode| *mode == Mode::Forward).await.is_ok();
+        let _open = rules.mode.wait_for(|mode| *mode != Mode::Swallow).await.is_ok();
+        if *rules.mode.borrow() == Mode::Slow {
+            tokio::time::sleep(SLOWNESS).await;
+        }
         let is_marked = buffer[..read].windows(rules.marker.len()).any(|part| part == rules.marker.as_bytes());
         if is_marked && rules.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lost| lost.checked_sub(1)).is_ok() {
             cut.send_replace(true);
         }
+        rules.passed.fetch_add(1, Ordering::SeqCst);
         if to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
@@ -105,7 +132,7 @@ async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut rules: Rules, 
 async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watch::Receiver<Mode>, cut: watch::Receiver<bool>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let _open = mode.wait_for(|mode| *mode == Mode::Forward).await.is_ok();
+        let _open = mode.wait_for(|mode| *mode != Mode::Swallow).await.is_ok();
         if *cut.borrow() || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }

@@ -285,6 +285,30 @@ mod tests {
         assert_eq!(numbers(&writer).await, [1, 4]);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_has_no_place_in_the_queue_of_a_slow_disk_is_refused_and_the_rest_is_made() {
+        const CHANGES: i64 = 1_000;
+        let writer = writer();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let blocked = writer.run(move |_| {
+            held.recv().expect("released");
+            Ok(())
+        });
+        let changes = futures_util::future::join_all((0..CHANGES).map(|number| writer.run(move |connection| insert(connection, number))));
+        let (_late, results) = tokio::join!(blocked, changes);
+        // From here on time passes by itself, for the writer is at work.
+        tokio::time::resume();
+        release.send(()).expect("held");
+        let is_taken = |result: &Result<usize, StoreError>| match result {
+            Err(StoreError::OutcomeUnknown(_)) => true,
+            Err(StoreError::Overloaded) => false,
+            other => panic!("{other:?}"),
+        };
+        let taken: Vec<i64> = (0..CHANGES).zip(&results).filter(|(_, result)| is_taken(result)).map(|(number, _)| number).collect();
+        assert!(taken.len() <= QUEUE + super::super::SqliteStore::MAX_BATCH.get(), "{} wait", taken.len());
+        assert_eq!(numbers(&writer).await, taken);
+    }
+
     #[tokio::test]
     async fn a_full_disk_is_told_and_later_changes_go_on() {
         let writer = writer();
