@@ -40,7 +40,7 @@ fn case() -> impl Strategy<Value = Case> {
 
 /// Each takes several times as long where a database is between.
 fn runs(context: &Context) -> u32 {
-    let default = if context.has_mongodb() { 30 } else { 150 };
+    let default = if context.has_mongodb() { 12 } else { 40 };
     chance::count("GAPLESS_RUNS", default)
 }
 

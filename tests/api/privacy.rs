@@ -19,7 +19,8 @@ use crate::token_rules::part;
 tests!(Context:
     a_canary_is_found_in_every_form,
     an_address_is_told_to_nobody_else,
-    what_people_send_is_in_no_error_and_no_log_line,
+    // Alone it is part of the most talkative log.
+    what_people_send_is_in_no_error_and_no_log_line in &["host"],
     what_people_use_is_in_no_log_line,
     not_even_the_most_talkative_log_tells in ALONE,
     a_log_line_is_one_object_whatever_is_sent,
@@ -176,7 +177,7 @@ async fn whole_log(client: &Client, log: impl Fn() -> Vec<String>) -> Vec<String
         if lines.iter().any(|line| line.contains(&id)) {
             return lines;
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "the request {id} is not in the log");
+        assert!(begun.elapsed() < Duration::from_mins(1), "the request {id} is not in the log");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -283,7 +284,8 @@ async fn a_request_is_logged_with_its_facts(context: Arc<Context>) {
     let id = answer.header("x-request-id").to_owned();
     answer.ok();
     let lines = whole_log(context.anonymous(), || context.log()).await;
-    let events: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let events: Vec<Value> =
+        lines.iter().filter(|line| line.contains(&id)).filter_map(|line| serde_json::from_str(line).ok()).collect();
     let own: Vec<_> = events.iter().filter(|event| event["request_id"] == id.as_str()).collect();
     assert_eq!(own.len(), 1, "one line a request: {own:?}");
     let facts =

@@ -20,8 +20,10 @@ const CONNECTIONS: usize = 200;
 const REQUESTS: usize = 6;
 /// What all of them may take while they last, in KiB.
 const MOST_KIB: usize = 64 * 1024;
-/// How long they may last: 30 s without progress, and what it takes to notice.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// How long they may last: 30 s without progress, and a minute, which is more than it takes to notice.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// The pause before another page of his, which takes as much as all the others.
+const BREATH: Duration = Duration::from_secs(1);
 
 impl Server {
     /// The memory that it holds, in KiB.
@@ -68,7 +70,7 @@ async fn who_reads_nothing_is_let_go_of_and_keeps_nobody_out(context: Arc<Contex
                 assert_eq!(answer.status, 200, "{answer:?}");
                 return answer.body.len();
             }
-            assert!(begun.elapsed() < Duration::from_secs(10), "he is kept out: {answer:?}");
+            assert!(begun.elapsed() < Duration::from_mins(1), "he is kept out: {answer:?}");
         }
     };
     assert!(page_of_bob().await > 500 * 1024);
@@ -77,13 +79,16 @@ async fn who_reads_nothing_is_let_go_of_and_keeps_nobody_out(context: Arc<Contex
     let asking = (0..CONNECTIONS).map(|_| ask(&server, &ann, &of_ann, REQUESTS));
     let unread = futures_util::future::join_all(asking).await;
     let (begun, mut most) = (Instant::now(), 0);
-    let mut had_unread = false;
+    let (mut had_unread, mut last_page) = (false, begun);
     // His own page may be on its way at the moment.
     while !had_unread || server.unread() > 1 {
         assert!(begun.elapsed() < PATIENCE, "{} connections are left", server.unread());
         had_unread |= server.unread() > 1;
         most = most.max(server.memory_kib().saturating_sub(memory));
-        assert!(page_of_bob().await > 500 * 1024);
+        if last_page.elapsed() > BREATH {
+            assert!(page_of_bob().await > 500 * 1024);
+            last_page = Instant::now();
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(most < MOST_KIB, "they took {most} KiB");

@@ -3,12 +3,21 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
 
 use super::mongodb;
+
+/// Tests at a time for each core: most of them wait for something most of the time.
+const TESTS_PER_CORE: usize = 2;
+/// How many of the tests that took longest are told.
+const SLOWEST: usize = 10;
+
+/// How long each test took.
+type Times = Arc<Mutex<Vec<(Duration, String)>>>;
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -85,36 +94,51 @@ impl<C> Way<C> {
     }
 }
 
-/// Runs every test in every way; a way that cannot be had fails its tests, loudly. `teardown` gets each context.
+/// Runs every test in every way; a way that cannot be had fails its tests, loudly. `teardown` gets each context. Says in the end where
+/// the time has gone.
 pub fn run<C: Send + Sync + 'static, F: Future<Output = ()>>(
     runtime: &Runtime,
     ways: &[Way<C>],
     tests: &[&'static [Test<C>]],
     teardown: impl Fn(Arc<C>) -> F,
 ) -> ExitCode {
-    let arguments = Arguments::from_args();
-    let mut trials = Vec::new();
+    let mut arguments = Arguments::from_args();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.test_threads = arguments.test_threads.or(Some(TESTS_PER_CORE * cores));
+    let (mut trials, times) = (Vec::new(), Times::default());
     for way in ways {
         for test in tests.iter().copied().flatten().filter(|test| test.runs_in(way.name)) {
-            trials.push(trial(runtime, way, test));
+            trials.push(trial(runtime, way, test, &times));
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     for context in ways.iter().filter_map(|way| way.shared.made.get()?.clone().ok()) {
         runtime.block_on(teardown(context));
     }
+    tell_slowest(&times);
     conclusion.exit_code()
 }
 
-fn trial<C: Send + Sync + 'static>(runtime: &Runtime, way: &Way<C>, test: &'static Test<C>) -> Trial {
+fn trial<C: Send + Sync + 'static>(runtime: &Runtime, way: &Way<C>, test: &'static Test<C>, times: &Times) -> Trial {
     // The first part is the name of the test program, which the runner shows anyway.
     let name = test.name.split_once("::").map_or(test.name, |(_, name)| name);
-    let (handle, shared) = (runtime.handle().clone(), Arc::clone(&way.shared));
-    let trial = Trial::test(format!("{}::{name}", way.name), move || {
+    let name = format!("{}::{name}", way.name);
+    let (handle, shared, times, told) = (runtime.handle().clone(), Arc::clone(&way.shared), Arc::clone(times), name.clone());
+    let trial = Trial::test(name, move || {
         let context = shared.made.get_or_init(|| handle.block_on((shared.make)()).map(Arc::new));
         let context = context.clone().map_err(|reason| format!("NOT RUN: {reason}"))?;
+        let begun = Instant::now();
         handle.block_on((test.run)(context));
+        times.lock().unwrap_or_else(PoisonError::into_inner).push((begun.elapsed(), told));
         Ok(())
     });
     trial.with_ignored_flag(!(way.is_run)(test))
+}
+
+fn tell_slowest(times: &Times) {
+    let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+    times.sort_unstable_by(|one, other| other.cmp(one));
+    for (took, name) in times.iter().take(SLOWEST) {
+        println!("{:6.1} s {name}", took.as_secs_f64());
+    }
 }
