@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::client::{Client, PASSWORD, Person, new_name};
-use crate::context::{ALONE, Context, free_port};
+use crate::context::{ALONE, Context};
 use crate::support::browser::Browser;
 use crate::support::mongodb::TestDatabase;
 use crate::support::proxy::{Mode, Proxy};
-use crate::support::server::Environment;
+use crate::support::server::{Environment, free_port};
 use crate::terminal_chat::{proxy, stored};
 use crate::tests;
 use crate::window::Window;

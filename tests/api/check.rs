@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 
-use crate::context::{ALONE, Context, free_port};
+use crate::context::{ALONE, Context};
 use crate::settings::{ONCE, run};
 use crate::support::mongodb::TestDatabase;
-use crate::support::server::{Environment, Server};
+use crate::support::server::{Environment, Server, free_port};
 use crate::support::wire::{self, refusal};
 use crate::tests;
 

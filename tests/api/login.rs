@@ -107,7 +107,7 @@ async fn a_planted_hash_that_asks_for_too_much_is_not_evaluated(context: Arc<Con
     ann.profile().await;
     let begun = Instant::now();
     while !context.log().iter().any(|line| line.contains("\"event\":\"password_hash_unusable\"")) {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "the log does not tell of it");
+        assert!(begun.elapsed() < std::time::Duration::from_mins(1), "the log does not tell of it");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }

@@ -8,7 +8,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::client::{Client, Person};
-use crate::context::{ALONE, Context, free_port};
+use crate::context::{ALONE, Context};
+use crate::support::metrics::Metrics;
 use crate::support::server::{Environment, Server};
 use crate::tests;
 
@@ -22,38 +23,23 @@ tests!(Context:
 /// A server that tells its metrics.
 struct Counted {
     server: Server,
-    metrics_url: String,
+    metrics: Metrics,
     _folder: TempDir,
 }
 
 impl Counted {
     async fn start(context: &Context, settings: impl FnOnce(Environment) -> Environment) -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
-        let environment = settings(context.environment().with("METRICS_LISTEN", address.clone()));
-        let (folder, server) = context.instance_with(environment).await;
-        Self { server, metrics_url: format!("http://{address}/metrics"), _folder: folder }
+        let (environment, metrics) = Metrics::of(context.environment());
+        let (folder, server) = context.instance_with(settings(environment)).await;
+        Self { server, metrics, _folder: folder }
     }
 
     async fn person(&self) -> Person {
         Person::register(&Client::new(self.server.url())).await
     }
 
-    async fn text(&self) -> String {
-        let answer = reqwest::get(&self.metrics_url).await.expect("an answer");
-        assert_eq!(answer.status().as_u16(), 200);
-        assert!(answer.headers()["content-type"].to_str().is_ok_and(|kind| kind.starts_with("application/openmetrics-text")));
-        answer.text().await.expect("a text")
-    }
-
-    /// The value of the line with exactly this name and these labels; nothing was counted where there is none.
-    async fn value(&self, series: &str) -> f64 {
-        let text = self.text().await;
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().expect("a number"))
-    }
-
     async fn assert_value(&self, series: &str, expected: f64) {
-        let actual = self.value(series).await;
+        let actual = self.metrics.value(series).await;
         assert!((actual - expected).abs() < 0.5, "{series}: {actual} and not {expected}");
     }
 }
@@ -72,10 +58,10 @@ async fn answers_and_failures_are_counted_by_route(context: Arc<Context>) {
     counted.assert_value(r#"chat_request_duration_seconds_count{method="GET",route="/api/users/profile"}"#, 4.0).await;
     counted.assert_value(r#"chat_request_duration_seconds_bucket{le="5.0",method="GET",route="/api/users/profile"}"#, 4.0).await;
     counted.assert_value(r#"chat_failures_total{code="unauthorized"}"#, 1.0).await;
-    assert!(counted.value("chat_store_operations_total").await >= 3.0);
+    assert!(counted.metrics.value("chat_store_operations_total").await >= 3.0);
     counted.assert_value("chat_password_hashes_running", 0.0).await;
     counted.assert_value("chat_password_hashes_waiting", 0.0).await;
-    let text = counted.text().await;
+    let text = counted.metrics.text().await;
     assert!(!text.contains("made-up") && !text.contains(&ann.id) && !text.contains(&ann.username), "{text}");
 }
 
@@ -86,7 +72,7 @@ async fn polls_are_told_as_long_as_they_wait_and_their_time_is_none_of_a_request
         let (ann, bob) = (ann.clone(), bob.clone());
         async move { ann.poll_messages(&bob, 0, 20).await.ok() }
     });
-    while counted.value("chat_polls_waiting").await < 0.5 {
+    while counted.metrics.polls_waiting().await == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     bob.send(&ann, "hello").await.ok();
@@ -113,11 +99,11 @@ async fn metrics_are_told_nowhere_else(context: Arc<Context>) {
     let counted = Counted::start(&context, |environment| environment).await;
     let anonymous = Client::new(counted.server.url());
     anonymous.get("/metrics").await.fails(404, "not_found");
-    let metrics = Client::new(counted.metrics_url.trim_end_matches("/metrics"));
+    let metrics = Client::new(counted.metrics.url.trim_end_matches("/metrics"));
     for path in ["/", "/api/health"] {
         assert_eq!(metrics.request(Method::GET, path).send().await.expect("an answer").status().as_u16(), 404);
     }
     assert_eq!(metrics.request(Method::POST, "/metrics").json(&json!({})).send().await.expect("an answer").status().as_u16(), 404);
     counted.server.stop().await;
-    assert!(reqwest::get(&counted.metrics_url).await.is_err(), "its listener ends with the server");
+    assert!(reqwest::get(&counted.metrics.url).await.is_err(), "its listener ends with the server");
 }

@@ -20,16 +20,23 @@ tests!(Context:
     nothing_newer_than_a_block_ends_a_wait_at_the_other_instance,
 );
 
-/// Within this a wait ends after what ends it was answered, long before its own time is up.
-const ENDS_WITHIN: Duration = Duration::from_secs(20);
+/// The variable that asks for more trials than an ordinary run has time for.
+const TRIALS: &str = "REVOCATION_TRIALS";
 /// Trials at a time.
 const AT_ONCE: usize = 6;
 const NEW: &str = "maple-anchor-violin";
-/// A poll has begun to wait by then, on a machine that does much else.
-const BEGUN: Duration = Duration::from_millis(400);
+/// So long a poll is given to begin to wait; nothing tells it from one that is about to. One that began too late waits on and on: then
+/// a trial is repeated with more time.
+const BEGUN: [Duration; 3] = [Duration::from_millis(400), Duration::from_secs(2), Duration::from_secs(10)];
 
 fn trials() -> usize {
-    chance::count("REVOCATION_TRIALS", 18) as usize
+    chance::count(TRIALS, 18) as usize
+}
+
+/// Within this a wait ends after what ends it was answered. Whoever asks for trials has a machine that does nothing else; otherwise
+/// what counts is that the wait ends before its own time is up.
+fn ends_within() -> Duration {
+    Duration::from_secs(if std::env::var_os(TRIALS).is_some() { 5 } else { 20 })
 }
 
 /// A whole number below a limit, by chance.
@@ -92,7 +99,7 @@ async fn trial(context: &Context, end: End) {
     for (what, (refused_at, texts)) in [("messages", of_messages), ("the list", of_list)] {
         assert!(!texts.contains(&json!("after")), "{end:?} after {pause:?}: {what} brought what was sent after the end");
         let took = refused_at.saturating_duration_since(ended_at);
-        assert!(took < ENDS_WITHIN, "{end:?} after {pause:?}: {what} ended {took:?} later");
+        assert!(took < ends_within(), "{end:?} after {pause:?}: {what} ended {took:?} later");
     }
 }
 
@@ -141,11 +148,23 @@ async fn nothing_newer_than_a_block_ends_a_wait_at_the_other_instance(context: A
 /// A reader waits at one instance for messages of somebody; one of them blocks the other at the other instance. Who was blocked
 /// is answered at once; who blocks waits on, and nothing comes.
 async fn block_trial(context: &Context, reader_blocks: bool) {
+    let mut took = Duration::ZERO;
+    for begun in BEGUN {
+        took = block_once(context, reader_blocks, begun).await;
+        if took < ends_within() {
+            return;
+        }
+    }
+    panic!("the reader blocks: {reader_blocks}; it took {took:?}");
+}
+
+/// How long the wait goes on after the block.
+async fn block_once(context: &Context, reader_blocks: bool, begun: Duration) -> Duration {
     let [here, there] = context.two_ways_in();
     let (ann, bob) = context.pair().await;
     bob.send(&ann, "before").await.ok();
     let (waiting, blocking) = (ann.at(&there), async {
-        tokio::time::sleep(BEGUN + Duration::from_millis(below(300).into())).await;
+        tokio::time::sleep(begun + Duration::from_millis(below(300).into())).await;
         let (by, whom) = if reader_blocks { (&ann, &bob) } else { (&bob, &ann) };
         by.at(&here).post("/api/users/blocks", &json!({ "userId": whom.id })).await.ok();
         let at = Instant::now();
@@ -157,7 +176,6 @@ async fn block_trial(context: &Context, reader_blocks: bool) {
     let wait = if reader_blocks { 2 } else { 25 };
     let polled = async { (waiting.poll_messages(&bob, 1, wait).await, Instant::now()) };
     let ((answer, answered_at), blocked_at) = tokio::join!(polled, blocking);
-    let took = answered_at.saturating_duration_since(blocked_at);
-    assert!(took < ENDS_WITHIN, "the reader blocks: {reader_blocks}; it took {took:?}");
     assert_eq!(answer.ok(), json!({ "messages": [] }));
+    answered_at.saturating_duration_since(blocked_at)
 }

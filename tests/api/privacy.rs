@@ -284,8 +284,7 @@ async fn a_request_is_logged_with_its_facts(context: Arc<Context>) {
     let id = answer.header("x-request-id").to_owned();
     answer.ok();
     let lines = whole_log(context.anonymous(), || context.log()).await;
-    let events: Vec<Value> =
-        lines.iter().filter(|line| line.contains(&id)).filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let events: Vec<Value> = lines.iter().filter(|line| line.contains(&id)).filter_map(|line| serde_json::from_str(line).ok()).collect();
     let own: Vec<_> = events.iter().filter(|event| event["request_id"] == id.as_str()).collect();
     assert_eq!(own.len(), 1, "one line a request: {own:?}");
     let facts =

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
-use tokio::sync::Mutex;
 
 use crate::client::{PASSWORD, names, new_name, text, time};
 use crate::context::Context;
@@ -236,11 +235,7 @@ async fn a_taken_name_or_address_is_told_without_regard_to_case(context: Arc<Con
     assert_eq!(ann.profile().await["username"], ann.username.as_str(), "the first account is as it was");
 }
 
-/// Fifty hashes at once of one server are within its queue; those of two servers on one machine might not be in time.
-static CROWD: Mutex<()> = Mutex::const_new(());
-
 async fn fifty_identical_registrations_at_once_leave_one_account(context: Arc<Context>) {
-    let _alone = CROWD.lock().await;
     let name = new_name();
     let email = format!("{name}@example.com");
     let answers = join_all((0..50).map(|_| context.anonymous().register(&name, &email, PASSWORD))).await;

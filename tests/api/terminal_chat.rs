@@ -30,7 +30,7 @@ tests!(Context:
 const MONGODB: &[&str] = &["mongodb"];
 
 /// How long something may take to appear, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Somebody at a terminal.
 struct Terminal {

@@ -136,7 +136,7 @@ async fn a_friend_is_online_for_two_minutes(context: Arc<Context>) {
     bob.profile().await;
     let begun = std::time::Instant::now();
     while status().await != "online" {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "a use is noted behind its answer");
+        assert!(begun.elapsed() < std::time::Duration::from_mins(1), "a use is noted behind its answer");
     }
     context.clear().await;
 }

@@ -48,7 +48,7 @@ async fn use_and_wait_for_the_note(context: &Context, person: &Person) {
     let key = Tokens::new(&JWT_SECRET.into()).verify(&person.token, used_at).expect("a token of ours");
     let begun = Instant::now();
     while context.store.find_session(&key).await.expect("an answer").expect("a session").session.last_used_at < used_at {
-        assert!(begun.elapsed() < Duration::from_secs(5), "the use was not noted");
+        assert!(begun.elapsed() < Duration::from_mins(1), "the use was not noted");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -54,7 +54,7 @@ fn wait_of<T>(refused: Result<T, ApiError>) -> i64 {
 async fn eventually<F: Future<Output = bool>>(what: &str, question: impl Fn() -> F) {
     let begun = Instant::now();
     while !question().await {
-        assert!(begun.elapsed() < Duration::from_secs(5), "{what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "{what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

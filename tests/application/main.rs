@@ -46,7 +46,7 @@ use support::smtp::{self, ReceivedMail, SmtpServer};
 const UPKEEP: &[&str] = &["hello", "isMaster", "ismaster", "ping", "createIndexes", "listIndexes", "endSessions"];
 
 /// How long a mail may be on its way, on a machine that does much else.
-const MAIL_PATIENCE: Duration = Duration::from_secs(30);
+const MAIL_PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server in this process, whose store can be asked what it did.
 pub struct Context {

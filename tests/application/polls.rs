@@ -11,16 +11,16 @@ use crate::{Context, people, tests};
 tests!(Context: many_who_wait_cost_as_much_as_one_and_news_wakes_only_whom_it_concerns);
 
 /// Pairs of people, each of whom waits for the other on all their devices.
-const PAIRS: usize = 30;
+const PAIRS: usize = 15;
 /// Polls of a person: for messages, and for the list of conversations.
 const POLLS: usize = 5;
 const LIST_POLLS: usize = 1;
-/// So long the operations are counted while nothing happens.
+/// So long at least the operations are counted while nothing happens.
 const WATCHED: Duration = Duration::from_secs(3);
 /// Operations a second, whoever waits.
 const MOST_A_SECOND: u64 = 5;
 /// How long all may take to begin to wait, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn many_who_wait_cost_as_much_as_one_and_news_wakes_only_whom_it_concerns(context: Arc<Context>) {
     let context = context.fresh_without_mail().await;
@@ -33,10 +33,11 @@ async fn many_who_wait_cost_as_much_as_one_and_news_wakes_only_whom_it_concerns(
     }
     all_wait(&context).await;
     let (operations, watching) = ((context.operations)(), (context.watching)());
+    let begun = Instant::now();
     tokio::time::sleep(WATCHED).await;
     assert_eq!((context.operations)(), operations, "who waits asks for nothing");
-    let watched = (context.watching)() - watching;
-    assert!(watched <= MOST_A_SECOND * WATCHED.as_secs(), "{watched} operations in {WATCHED:?}");
+    let (watched, took) = ((context.watching)() - watching, begun.elapsed());
+    assert!(watched <= MOST_A_SECOND * took.as_secs(), "{watched} operations in {took:?}");
     let (ann, bob) = &pairs[PAIRS / 2];
     ann.send(bob, "news").await.ok();
     for _ in 0..2 * POLLS {

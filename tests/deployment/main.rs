@@ -17,7 +17,7 @@ use functions_host::{FunctionsHost, HostOptions};
 use support::server::Environment;
 
 /// How long a handler may take to be ready, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A script of the repository, to be run.
 fn script(name: &str) -> Command {

@@ -1,7 +1,6 @@
 //! The database server is killed and comes back on the same data.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
 use serde_json::json;
@@ -27,7 +26,7 @@ async fn a_database_server_killed_three_times_loses_nothing(context: Arc<Context
     let ledger = Ledger::open(server.url()).await;
     ledger.begin();
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        ledger.goes_on().await;
         database.kill();
         database.start_again();
         eventually("the database is ready again", is_ready).await;

@@ -2,7 +2,7 @@
 //! they were told with what is there. Others wait for the messages meanwhile, and must get each of them once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::client::{Client, PASSWORD, Person, new_name, text};
+use crate::eventually;
 
 /// Writers on each side of the chat.
 const WRITERS: usize = 2;
@@ -30,6 +31,8 @@ pub struct Ledger {
     url: Mutex<String>,
     http: reqwest::Client,
     stop: AtomicBool,
+    /// How many messages were acknowledged so far.
+    sent: AtomicUsize,
     /// How many messages there are in the end; 0 before that.
     total: AtomicU64,
     writers: Mutex<JoinSet<Vec<Entry>>>,
@@ -64,13 +67,14 @@ impl Ledger {
     pub async fn open(url: &str) -> Arc<Self> {
         let client = Client::new(url);
         let (ann, bob) = (Person::register(&client).await, Person::register(&client).await);
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(15)).build().expect("a client");
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         Arc::new(Self {
             ann,
             bob,
             url: Mutex::new(url.to_owned()),
             http,
             stop: AtomicBool::new(false),
+            sent: AtomicUsize::new(0),
             total: AtomicU64::new(0),
             writers: Mutex::default(),
             pollers: Mutex::default(),
@@ -88,6 +92,12 @@ impl Ledger {
             self.pollers.lock().expect("unpoisoned").spawn(Arc::clone(self).poll(is_ann));
         }
         self.guests.lock().expect("unpoisoned").spawn(Arc::clone(self).come_and_go());
+    }
+
+    /// Waits until more is acknowledged, from each writer one message on average.
+    pub async fn goes_on(&self) {
+        let enough = self.sent.load(Ordering::SeqCst) + 2 * WRITERS;
+        eventually("people write", async || self.sent.load(Ordering::SeqCst) >= enough).await;
     }
 
     /// The server is elsewhere now.
@@ -132,6 +142,7 @@ impl Ledger {
             let message = format!("writer {writer}, message {}", told.len());
             let body = json!({ "recipientId": recipient.id, "message": message, "clientId": format!("{writer}-{}", told.len()) });
             told.push((self.send(sender, &body).await, message));
+            self.sent.fetch_add(1, Ordering::SeqCst);
         }
         told
     }

@@ -1,7 +1,7 @@
 //! The process is killed, or asked to stop, while people use it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::ledger::Ledger;
 use crate::support::server::{Server, run_to_end};
@@ -13,7 +13,7 @@ tests!(Context:
     a_second_process_on_the_file_is_refused_until_the_first_is_gone in SQLITE,
 );
 
-const KILLS: u64 = 10;
+const KILLS: usize = 10;
 
 /// Gives moments that differ from run to run; the seed is printed so that a run can be understood.
 struct Chance(u64);
@@ -43,16 +43,16 @@ async fn killed_ten_times_at_random_it_loses_nothing(context: Arc<Context>) {
     for kill in 0..KILLS {
         // Every other time it is surely at work when it is killed; else perhaps still starting.
         if kill % 2 == 0 {
-            server.ready().await.expect("a store");
+            ledger.goes_on().await;
         }
-        tokio::time::sleep(Duration::from_millis(100 + chance.below(400))).await;
+        tokio::time::sleep(Duration::from_millis(chance.below(400))).await;
         server.kill();
         server = site.start();
         ledger.move_to(server.url());
     }
     server.ready().await.expect("a store");
     let messages = ledger.close().await;
-    assert!(messages > 20, "only {messages} messages were sent: nothing was at stake");
+    assert!(messages >= KILLS, "only {messages} messages were sent: nothing was at stake");
     server.kill();
     check_integrity(&site);
     site.clear().await;
@@ -72,12 +72,10 @@ async fn asked_to_stop_it_finishes_what_it_has_begun(context: Arc<Context>) {
     let server = site.start_ready().await;
     let ledger = Ledger::open(server.url()).await;
     ledger.begin();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let begun = Instant::now();
+    ledger.goes_on().await;
     server.terminate();
     let status = server.wait().await;
     assert_eq!(status.code(), Some(0), "{:?}", server.log());
-    assert!(begun.elapsed() < Duration::from_secs(11), "it took {:?}", begun.elapsed());
     let server = site.start_ready().await;
     ledger.move_to(server.url());
     ledger.close().await;

@@ -13,7 +13,7 @@ use crate::{Context, tests};
 /// The one way in which nothing is told twice.
 const SQLITE: &[&str] = &["sqlite"];
 /// How long a change may take to be heard by another process.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_mins(1);
 
 tests!(Context:
     messages_and_marks_are_told,

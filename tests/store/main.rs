@@ -110,7 +110,7 @@ async fn connect_to(uri: &str) -> Result<Arc<dyn Store>, String> {
     let store = MongoStore::connect(uri).map_err(|error| error.to_string())?;
     let begun = Instant::now();
     while let Err(error) = store.check().await {
-        if begun.elapsed() > Duration::from_secs(30) {
+        if begun.elapsed() > Duration::from_mins(1) {
             return Err(format!("the MongoDB server does not answer: {error:?}"));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::not_run::not_run;
 
 /// How long something may take to appear, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The name under which WebDriver tells a reference to an element (W3C WebDriver, 11).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Chromium alone: no sandbox, which root may not have, and nothing that asks for anything outside this machine.

@@ -8,7 +8,7 @@ use functions_host::{FunctionsHost, HostOptions};
 use super::server::{EXECUTABLE, Environment};
 
 /// How long the handler may take to be ready, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts it as `func start` does, with the repository's own host.json, function folders and local settings, and returns when it is
 /// ready. Its data is in `data`.

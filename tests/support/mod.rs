@@ -12,6 +12,8 @@ pub mod database_server;
 pub mod harness;
 #[allow(dead_code, reason = "not every test program puts the real one behind a host")]
 pub mod hosted;
+#[allow(dead_code, reason = "not every test program asks how many wait")]
+pub mod metrics;
 pub mod mongodb;
 #[allow(dead_code, reason = "not every test program may lack something")]
 pub mod not_run;

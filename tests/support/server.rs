@@ -1,6 +1,7 @@
 //! The real program in a process of its own.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,7 @@ pub const JWT_SECRET: &str = "the tests sign with 0123456789 and nothing else";
 /// How long a server that is no longer needed may take to end in order.
 const DROP_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a process may take to listen, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a started server runs with, besides the settings that every test has.
 #[derive(Default, Clone)]
@@ -181,6 +182,11 @@ impl Drop for Server {
         }
         self.kill();
     }
+}
+
+/// A port that nobody listens on at the moment.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 /// Runs the program to its end: the exit code, standard output and standard error.
