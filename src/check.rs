@@ -96,7 +96,7 @@ async fn check_mail(settings: &Settings) -> Result<String, String> {
     if !transport.is_available() {
         return Ok("none is sent: addresses are not verified and lost passwords not replaced; set MAIL_URL to change that".to_owned());
     }
-    match transport.check().await {
+    match transport.check(&settings.mail.from).await {
         Ok(()) => Ok(format!("goes {}", transport.destination())),
         Err(error) => Err(format!("{error}; look at MAIL_URL")),
     }

@@ -23,7 +23,7 @@ const NUMBERS: [(&str, RangeInclusive<u32>); 18] = [
     // There is no O4.
     ("O", 1..=3),
     ("O", 5..=9),
-    ("F", 1..=24),
+    ("F", 1..=27),
     ("Z", 1..=9),
     ("S", 1..=4),
 ];

@@ -65,8 +65,12 @@ impl Letters {
                 .replace("{username}", username.as_str())
                 .replace("{lifetime}", &spoken(lifetime))
         };
+        let code = token.map(MailToken::expose);
         let link = template.action.zip(token).map(|((path, button, _), token)| Link { url: self.link(path, token), button });
-        let (subject, text) = (fill(template.subject), fill(template.text));
+        let (subject, mut text) = (fill(template.subject), fill(template.text));
+        if let Some(code) = &code {
+            text = text.replace(LINK_LINE, &format!("{LINK_LINE}\n\nIf that page asks for a code, it is this one:\n\n{code}"));
+        }
         let html = html(&subject, &text, link.as_ref());
         let text = text.replace(LINK_LINE, link.as_ref().map_or("", |link| &link.url));
         let id = format!("{}.{}", at.as_millis(), uuid::Uuid::new_v4().simple());

@@ -6,8 +6,10 @@
 
 mod folder;
 mod letters;
+mod line;
 mod mailer;
 mod pause;
+mod refusal;
 mod sender;
 mod smtp;
 mod topic;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 pub use letters::Letters;
 pub use mailer::Mailer;
+pub use smtp::SmtpPatience;
 pub(crate) use smtp::tls_parameters;
 pub use transport::{SmtpCredentials, SmtpSetting, SmtpTls, Transport, TransportError, TransportSetting};
 pub use worker::Worker;

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 use crate::domain::{Clock, Timestamp};
 
 /// How long one mail waits after each attempt; the last for all that follow.
-const MAIL_DELAYS: [i64; 5] = [10 * SECOND, 30 * SECOND, 60 * SECOND, 120 * SECOND, 300 * SECOND];
+const MAIL_DELAYS: [i64; 9] =
+    [10 * SECOND, 30 * SECOND, 60 * SECOND, 120 * SECOND, 300 * SECOND, 600 * SECOND, 1_200 * SECOND, 2_400 * SECOND, 3_600 * SECOND];
 /// How long all mail waits while nothing leaves: short, since a try costs one connection, and mail is to leave soon after
 /// the mail server is back.
 const PAUSES: [i64; 5] = [SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 30 * SECOND];
@@ -22,8 +23,8 @@ pub(super) fn mail_delay(attempts: u32) -> i64 {
 }
 
 /// The delay after `past` others, give or take a fifth, so that what failed together does not come back together.
-fn nth(delays: &[i64; 5], past: u32) -> i64 {
-    let index = usize::try_from(past).unwrap_or(usize::MAX).min(delays.len() - 1);
+fn nth(delays: &[i64], past: u32) -> i64 {
+    let index = usize::try_from(past).unwrap_or(usize::MAX).min(delays.len().saturating_sub(1));
     let delay = delays.get(index).copied().unwrap_or(SECOND);
     let random = i64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) * 2 * (delay / 5) / i64::from(u32::MAX);
     delay - delay / 5 + random
@@ -104,8 +105,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_waits_longer_each_time_up_to_five_minutes() {
-        for (attempts, seconds) in [(0, 10), (1, 30), (2, 60), (3, 120), (4, 300), (5, 300), (u32::MAX, 300)] {
+    fn a_mail_waits_longer_each_time_up_to_an_hour() {
+        for (attempts, seconds) in
+            [(0, 10), (1, 30), (2, 60), (3, 120), (4, 300), (5, 600), (6, 1_200), (7, 2_400), (8, 3_600), (u32::MAX, 3_600)]
+        {
             for _ in 0..100 {
                 assert_about(seconds, mail_delay(attempts));
             }

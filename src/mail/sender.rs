@@ -1,5 +1,6 @@
 //! Sends one mail after the other, and decides what becomes of those that do not leave.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::time::{Duration, sleep};
@@ -12,8 +13,12 @@ use crate::domain::{Clock, Timestamp};
 use crate::logging::causes;
 use crate::store::{DueMail, Link, Store, StoreError};
 
-/// How long a taken mail is not given to anybody else: longer than the store and the mail server may take together.
+/// How long a taken mail is not given to anybody else, unless its taker renews that.
 const LEASE_MILLIS: i64 = 2 * Timestamp::MINUTE_MILLIS;
+/// How often a mail on the wire has its lease renewed.
+const RENEW_MILLIS: i64 = Timestamp::MINUTE_MILLIS;
+/// Attempts at a mail within the day that it may wait.
+const MAX_ATTEMPTS: u32 = 30;
 /// How old a mail may become.
 const MAX_AGE_MILLIS: i64 = Timestamp::DAY_MILLIS;
 /// How long the store is told again and again that a mail was sent, well within the lease, and how often.
@@ -52,6 +57,9 @@ impl Sender {
         if now.as_millis() - mail.ordered_at.as_millis() > MAX_AGE_MILLIS {
             log_dropped(&mail, "it has waited for more than a day");
             self.finish(&mail).await?;
+        } else if mail.attempts >= MAX_ATTEMPTS {
+            log_dropped(&mail, "it has been tried too often");
+            self.finish(&mail).await?;
         } else {
             self.send(&mail, connection).await?;
         }
@@ -65,7 +73,7 @@ impl Sender {
             None => connection.insert(self.connect(mail).await?),
         };
         let Some(draft) = self.writer.write(mail).await? else { return self.finish(mail).await };
-        match open.send(&draft.letter).await {
+        match self.holding(&draft.mail, Box::pin(open.send(&draft.letter))).await {
             Ok(()) => {
                 log::info!(event = "mail_sent", kind = mail.kind.as_str(), user = mail.user.to_string().as_str(); "sent a mail");
                 self.note_answer();
@@ -78,8 +86,28 @@ impl Sender {
         }
     }
 
+    /// Does something that may take long, while nobody else gets the mail.
+    async fn holding<T>(&self, mail: &DueMail, mut work: Pin<Box<impl Future<Output = T>>>) -> T {
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = Moment::after(RENEW_MILLIS, &self.clock).wait(&self.clock) => self.renew(mail).await,
+            }
+        }
+    }
+
+    /// Goes on to keep a mail from others. A store that is away for a moment is told again before the lease ends.
+    async fn renew(&self, mail: &DueMail) {
+        let until = self.clock.now().plus_millis(LEASE_MILLIS);
+        let renewed = self.store.postpone_mail(mail, until, Link::Stays).await;
+        log::info!(
+            event = "mail_slow", kind = mail.kind.as_str(), user = mail.user.to_string().as_str(), renewed = renewed.is_ok();
+            "the mail server takes more than a minute over a mail"
+        );
+    }
+
     async fn connect(&self, mail: &DueMail) -> Result<Connection, Trouble> {
-        match self.transport.connect().await {
+        match self.holding(mail, Box::pin(self.transport.connect())).await {
             Ok(connection) => Ok(connection),
             Err(reason) => {
                 self.put_back(mail, Link::Stays).await?;
@@ -90,7 +118,8 @@ impl Sender {
 
     /// Decides about a mail that did not leave.
     async fn settle(&self, draft: &Draft, failure: Failure) -> Result<(), Trouble> {
-        let Draft { mail, link, .. } = draft;
+        let mail = &draft.mail;
+        let link = if failure.is_in_doubt() { Link::Stays } else { draft.link };
         if let (Some(ticket), false) = (&draft.ticket, matches!(failure, Failure::Refused(_))) {
             self.store.give_back(ticket, None).await?;
         }
@@ -100,17 +129,18 @@ impl Sender {
                 self.note_answer();
                 self.finish(mail).await
             }
-            Failure::Deferred(reason) => {
-                self.put_off(mail, *link, &reason).await?;
+            Failure::Deferred(reason) | Failure::Rejected(reason) => {
+                self.put_off(mail, link, &reason).await?;
                 self.note_answer();
                 Ok(())
             }
-            Failure::Interrupted(reason) => {
-                self.put_off(mail, Link::Stays, &reason).await?;
+            Failure::Late { reason, .. } => Ok(self.put_off(mail, link, &reason).await?),
+            Failure::Interrupted { reason, .. } => {
+                self.put_off(mail, link, &reason).await?;
                 Err(Trouble(reason))
             }
             Failure::Unavailable(reason) => {
-                self.put_back(mail, *link).await?;
+                self.put_back(mail, link).await?;
                 Err(Trouble(reason))
             }
         }

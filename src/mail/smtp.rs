@@ -10,23 +10,45 @@ use lettre::message::Message;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters, TlsParametersBuilder};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Starttls};
 use lettre::transport::smtp::extension::ClientId;
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 
+use super::line::Line;
+use super::refusal::{Fault, Step, within};
 use super::transport::{Failure, SmtpSetting, SmtpTls, TransportError};
 
 /// How long one address of the server may take to answer the connection.
 const TCP_DEADLINE: Duration = Duration::from_secs(5);
-/// How long the connection, TLS and the log-in may take together.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a mail may take on a connection, so that with the connection it is 30 s.
-const SEND_DEADLINE: Duration = Duration::from_secs(20);
 /// How long a server may take to say goodbye.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
-/// The reply of a server that closes the connection (RFC 5321, 3.8).
-const CLOSING: u16 = 421;
+/// Has a server forget a mail that was begun.
+const RESET: &str = "RSET\r\n";
+/// What stands for the greeting of a server that has been greeted before the line was encrypted.
+const GREETED: &str = "220 encrypted\r\n";
+
+/// How long a server may take for each step (RFC 5321, 4.5.3.2): who gives up earlier sends mail twice.
+#[derive(Debug, Clone, Copy)]
+pub struct SmtpPatience {
+    /// The greeting, and whatever else comes before a mail.
+    pub greeting: Duration,
+    /// Taking the sender, and each recipient.
+    pub envelope: Duration,
+    /// Being ready for what the mail says.
+    pub data: Duration,
+    /// Taking it, from its first byte to the reply to its last.
+    pub content: Duration,
+    /// After which a worker leaves a mail to itself and sends others.
+    pub worker: Duration,
+}
+
+impl Default for SmtpPatience {
+    fn default() -> Self {
+        let minutes = Duration::from_mins;
+        Self { greeting: minutes(5), envelope: minutes(5), data: minutes(2), content: minutes(10), worker: Duration::from_secs(30) }
+    }
+}
 
 /// A mail server.
 pub(super) struct Smtp {
@@ -36,6 +58,7 @@ pub(super) struct Smtp {
     parameters: TlsParameters,
     credentials: Option<Credentials>,
     hello: ClientId,
+    patience: SmtpPatience,
 }
 
 impl fmt::Display for Smtp {
@@ -64,7 +87,12 @@ impl Smtp {
             parameters,
             credentials: credentials.map(|given| Credentials::new(given.user.clone(), given.password.expose_secret().to_owned())),
             hello: client_id(name),
+            patience: setting.patience,
         })
+    }
+
+    pub(super) fn patience(&self) -> SmtpPatience {
+        self.patience
     }
 
     /// Connects, encrypts and logs in; why that failed, otherwise.
@@ -74,17 +102,13 @@ impl Smtp {
     }
 
     async fn open(&self) -> Result<AsyncSmtpConnection, String> {
-        match timeout(CONNECT_DEADLINE, self.greet()).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(reason(&error)),
-            Err(_late) => Err("the mail server does not answer in time".to_owned()),
-        }
+        self.greet().await.map_err(|fault| fault.reason())
     }
 
-    async fn greet(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+    async fn greet(&self) -> Result<AsyncSmtpConnection, Fault> {
         let at_once = (self.tls == SmtpTls::Immediate).then(|| self.parameters.clone());
-        let address = (self.host.as_str(), self.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(address, Some(TCP_DEADLINE), &self.hello, at_once, None).await?;
+        let line = within(self.patience.greeting, Line::connect(&self.host, self.port, TCP_DEADLINE, at_once)).await?;
+        let mut connection = self.hello(&line, "").await?;
         let upgrade = match self.tls {
             SmtpTls::Immediate => false,
             // Fails when the server does not offer it.
@@ -92,30 +116,42 @@ impl Smtp {
             SmtpTls::Offered => connection.can_starttls(),
         };
         if upgrade {
-            connection.starttls(self.parameters.clone(), &self.hello).await?;
+            connection = self.encrypt(&line, connection).await?;
         }
         if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+            within(self.patience.greeting, connection.auth(DEFAULT_MECHANISMS, credentials)).await?;
         }
         Ok(connection)
+    }
+
+    async fn hello(&self, line: &Line, beginning: &'static str) -> Result<AsyncSmtpConnection, Fault> {
+        within(self.patience.greeting, AsyncSmtpConnection::connect_with_transport(line.talk(beginning), &self.hello)).await
+    }
+
+    /// Encrypts a line, and forgets all that was said on it in clear.
+    async fn encrypt(&self, line: &Line, mut in_clear: AsyncSmtpConnection) -> Result<AsyncSmtpConnection, Fault> {
+        if !in_clear.can_starttls() {
+            return Err(Fault::NoTls);
+        }
+        within(self.patience.greeting, in_clear.command(Starttls)).await?;
+        drop(in_clear);
+        within(self.patience.greeting, line.encrypt(self.parameters.clone())).await?;
+        self.hello(line, GREETED).await
     }
 }
 
 impl SmtpConnection {
     /// Hands a mail in. After a failure the connection is of no use.
     pub(super) async fn send(&mut self, message: &Message) -> Result<(), Failure> {
-        let late = || Failure::Interrupted("the mail server does not answer in time".to_owned());
-        timeout(SEND_DEADLINE, self.hand_in(message)).await.unwrap_or_else(|_late| Err(late()))
-    }
-
-    async fn hand_in(&mut self, message: &Message) -> Result<(), Failure> {
-        let envelope = message.envelope();
+        let (envelope, patience) = (message.envelope(), self.server.patience);
         self.announce(envelope.from()).await?;
         for recipient in envelope.to() {
-            self.connection.command(Rcpt::new(recipient.clone(), Vec::new())).await.map_err(|error| failure(&error))?;
+            let named = self.connection.command(Rcpt::new(recipient.clone(), Vec::new()));
+            within(patience.envelope, named).await.map_err(|fault| fault.failure(Step::Recipient))?;
         }
-        self.connection.command(Data).await.map_err(|error| failure(&error))?;
-        self.connection.message(&message.formatted()).await.map_err(|error| failure(&error))?;
+        within(patience.data, self.connection.command(Data)).await.map_err(|fault| fault.failure(Step::Data))?;
+        let content = message.formatted();
+        within(patience.content, self.connection.message(&content)).await.map_err(|fault| fault.failure(Step::Content))?;
         self.has_sent = true;
         Ok(())
     }
@@ -123,14 +159,24 @@ impl SmtpConnection {
     /// Names the sender, which is always the same: a server that refuses takes nothing from us. A server may also have enough of a
     /// connection after some mails, so that a new one is worth a try.
     async fn announce(&mut self, sender: Option<&Address>) -> Result<(), Failure> {
+        let patience = self.server.patience.envelope;
         let mail = Mail::new(sender.cloned(), Vec::new());
-        let Err(error) = self.connection.command(mail.clone()).await else { return Ok(()) };
+        let Err(fault) = within(patience, self.connection.command(mail.clone())).await else { return Ok(()) };
         if !self.has_sent {
-            return Err(Failure::Unavailable(reason(&error)));
+            return Err(Failure::Unavailable(fault.reason()));
         }
         self.connection = self.server.open().await.map_err(Failure::Unavailable)?;
         self.has_sent = false;
-        self.connection.command(mail).await.map(|_reply| ()).map_err(|error| Failure::Unavailable(reason(&error)))
+        within(patience, self.connection.command(mail)).await.map(drop).map_err(|fault| Failure::Unavailable(fault.reason()))
+    }
+
+    /// Goes as far as a mail from `sender` to itself would, without one: what a server thinks of a sender it may tell only then.
+    pub(super) async fn try_envelope(&mut self, sender: &Address) -> Result<(), String> {
+        let patience = self.server.patience.envelope;
+        self.announce(Some(sender)).await.map_err(Failure::into_reason)?;
+        let named = within(patience, self.connection.command(Rcpt::new(sender.clone(), Vec::new()))).await;
+        let _forgotten_or_gone = within(patience, self.connection.command(RESET)).await;
+        named.map(drop).map_err(|fault| fault.reason())
     }
 
     /// Takes leave of the server.
@@ -153,35 +199,6 @@ fn client_id(name: &str) -> ClientId {
     }
 }
 
-/// What a failure after the sender was named means for the mail.
-fn failure(error: &SmtpError) -> Failure {
-    let reason = reason(error);
-    match error.status().map(u16::from) {
-        None | Some(CLOSING) => Failure::Interrupted(reason),
-        Some(_) if error.is_permanent() => Failure::Refused(reason),
-        Some(_) => Failure::Deferred(reason),
-    }
-}
-
-/// Why, without the words of the server, who likes to repeat the address it was given.
-fn reason(error: &SmtpError) -> String {
-    if let Some(code) = error.status() {
-        let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        return format!("the mail server answered {code}{}", enhanced_code(&text).map(|code| format!(" {code}")).unwrap_or_default());
-    }
-    if error.is_response() {
-        return "the mail server hung up, or does not speak SMTP".to_owned();
-    }
-    error.to_string()
-}
-
-/// The code such as `5.1.1` that a reply may begin with (RFC 3463).
-fn enhanced_code(reply: &str) -> Option<&str> {
-    let word = reply.split_whitespace().next()?;
-    let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    (word.split('.').count() == 3 && word.split('.').all(is_number)).then_some(word)
-}
-
 impl fmt::Debug for Smtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Smtp").field("tls", &self.tls).finish_non_exhaustive()
@@ -194,20 +211,6 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-
-    #[test]
-    fn only_the_codes_of_a_reply_are_told() {
-        for (reply, code) in [
-            ("5.1.1 <ann@example.com>: no such user", Some("5.1.1")),
-            ("4.7.0", Some("4.7.0")),
-            ("ann@example.com unknown", None),
-            ("5.1 ann", None),
-            ("1.2.3.4 is listed", None),
-            ("", None),
-        ] {
-            assert_eq!(enhanced_code(reply), code, "{reply}");
-        }
-    }
 
     #[test]
     fn a_server_gets_to_know_the_host_that_people_reach() {
@@ -226,13 +229,20 @@ mod tests {
                 tokio::spawn(answer(BufReader::new(stream), answers));
             }
         });
-        let setting = SmtpSetting { host: "127.0.0.1".to_owned(), port, tls: SmtpTls::Offered, credentials: None, authorities: None };
+        let setting = SmtpSetting {
+            host: "127.0.0.1".to_owned(),
+            port,
+            tls: SmtpTls::Offered,
+            credentials: None,
+            authorities: None,
+            patience: SmtpPatience::default(),
+        };
         Arc::new(Smtp::new(&setting, "localhost").expect("a server"))
     }
 
     async fn answer(mut stream: BufReader<TcpStream>, answers: &[&str]) {
         for answer in answers {
-            stream.write_all(format!("{answer}\r\n").as_bytes()).await.expect("written");
+            stream.write_all(&latin1(answer)).await.expect("written");
             let mut line = String::new();
             // A command, or after 354 all of a mail.
             while stream.read_line(&mut line).await.expect("a line") > 0 && answer.starts_with("354") && line != ".\r\n" {
@@ -240,6 +250,11 @@ mod tests {
             }
         }
         std::future::pending::<()>().await;
+    }
+
+    /// A line in the one-byte encoding of many old servers, which is no UTF-8.
+    fn latin1(line: &str) -> Vec<u8> {
+        format!("{line}\r\n").chars().map(|letter| u8::try_from(letter).unwrap_or(b'?')).collect()
     }
 
     fn message() -> Message {
@@ -250,17 +265,30 @@ mod tests {
     const TAKES_ONE: [&str; 7] = ["220 ready", "250 fine", "250 fine", "250 fine", "354 go on", "250 taken", "421 enough"];
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_falls_silent_is_given_up_within_30_seconds() {
-        for answers in 0..=5 {
+    async fn each_step_has_the_time_that_the_standard_gives_it() {
+        for (answers, minutes) in [(0, 5), (1, 5), (2, 5), (3, 5), (4, 2), (5, 10)] {
             let (server, begun) = (scripted(&TAKES_ONE[..answers]).await, tokio::time::Instant::now());
             let failure = match server.connect().await {
                 Ok(mut connection) => connection.send(&message()).await.expect_err("no answer"),
                 Err(reason) => Failure::Unavailable(reason),
             };
             let late = "the mail server does not answer in time".to_owned();
-            assert_eq!(failure, if answers < 2 { Failure::Unavailable(late) } else { Failure::Interrupted(late) }, "{answers}");
-            assert!(begun.elapsed() <= CONNECT_DEADLINE + SEND_DEADLINE, "{answers}");
+            assert_eq!(
+                failure,
+                if answers < 3 { Failure::Unavailable(late) } else { Failure::Late { reason: late, in_doubt: answers == 5 } },
+                "{answers}"
+            );
+            assert_eq!(begun.elapsed().as_secs().div_ceil(60).max(1), minutes, "{answers}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_digits_of_a_reply_decide_whatever_its_text_is_encoded_in() {
+        const TAKES: [&str; 6] = ["220 bonjour, é", "250 é", "250 é", "250 é", "354 é", "250 2.0.0 accepté"];
+        assert_eq!(scripted(&TAKES).await.connect().await.expect("a connection").send(&message()).await, Ok(()));
+        let refused = scripted(&["220 é", "250 é", "250 é", "550 5.1.1 destinataire rejeté"]).await;
+        let failure = refused.connect().await.expect("a connection").send(&message()).await;
+        assert_eq!(failure, Err(Failure::Refused("the mail server answered 550 5.1.1".to_owned())));
     }
 
     #[tokio::test]
@@ -279,8 +307,11 @@ mod tests {
             (&["220 ready", "250 fine", "550 5.7.1 not you"], Failure::Unavailable(told("550 5.7.1"))),
             (&["220 ready", "250 fine", "250 fine", "550 5.1.1 nobody"], Failure::Refused(told("550 5.1.1"))),
             (&["220 ready", "250 fine", "250 fine", "450 later"], Failure::Deferred(told("450"))),
-            (&["220 ready", "250 fine", "250 fine", "421 4.3.2 closing"], Failure::Interrupted(told("421 4.3.2"))),
-            (&["220 ready", "250 fine", "250 fine", "250 fine", "354 go on", "554 5.6.0 spam"], Failure::Refused(told("554 5.6.0"))),
+            (
+                &["220 ready", "250 fine", "250 fine", "421 4.3.2 closing"],
+                Failure::Interrupted { reason: told("421 4.3.2"), in_doubt: false },
+            ),
+            (&["220 ready", "250 fine", "250 fine", "250 fine", "354 go on", "554 5.6.0 spam"], Failure::Rejected(told("554 5.6.0"))),
         ];
         for (answers, expected) in cases {
             let failure = match scripted(answers).await.connect().await {

@@ -3,13 +3,19 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use lettre::message::Mailbox;
 use lettre::transport::smtp::client::Certificate;
 use secrecy::SecretString;
+use tokio::time::timeout;
 
 use super::folder::Folder;
 use super::letters::{self, Letter};
-use super::smtp::{Smtp, SmtpConnection};
+use super::smtp::{Smtp, SmtpConnection, SmtpPatience};
+
+/// How long a try may take: somebody waits for its answer.
+const CHECK_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Which way mail leaves.
 #[derive(Debug, Clone)]
@@ -37,6 +43,8 @@ pub struct SmtpSetting {
     pub credentials: Option<SmtpCredentials>,
     /// Certificate authorities that are trusted besides the public ones.
     pub authorities: Option<Certificate>,
+    /// How long it may take.
+    pub patience: SmtpPatience,
 }
 
 /// When a connection is encrypted. Certificates are always checked.
@@ -87,12 +95,33 @@ pub struct TransportError(pub(super) String);
 pub(super) enum Failure {
     /// No mail would leave at present, so it is not about this one, of which nothing has been sent.
     Unavailable(String),
-    /// The connection was lost over this mail, which may have been sent nevertheless.
-    Interrupted(String),
+    /// The connection was lost over this mail; whether it was sent nevertheless may be in doubt.
+    Interrupted { reason: String, in_doubt: bool },
+    /// The server fell silent over this mail, likewise; it holds up no other.
+    Late { reason: String, in_doubt: bool },
     /// This mail may be tried again later.
     Deferred(String),
+    /// The same, though the server says for good that it does not take it: not because of whom it goes to.
+    Rejected(String),
     /// This mail will never be taken.
     Refused(String),
+}
+
+impl Failure {
+    /// Whether the mail may have been sent nevertheless.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Interrupted { in_doubt: true, .. } | Self::Late { in_doubt: true, .. })
+    }
+
+    pub(super) fn into_reason(self) -> String {
+        let (Self::Unavailable(reason)
+        | Self::Interrupted { reason, .. }
+        | Self::Late { reason, .. }
+        | Self::Deferred(reason)
+        | Self::Rejected(reason)
+        | Self::Refused(reason)) = self;
+        reason
+    }
 }
 
 /// A connection by which mails leave one after the other.
@@ -131,6 +160,14 @@ impl Transport {
         }
     }
 
+    /// How long a worker waits for one mail before it sends others beside it.
+    pub(super) fn worker_patience(&self) -> Duration {
+        match &self.0 {
+            Way::Smtp(smtp) => smtp.patience().worker,
+            Way::None | Way::Log | Way::Folder(_) => SmtpPatience::default().worker,
+        }
+    }
+
     /// Where mail goes, for a sentence.
     #[must_use]
     pub fn destination(&self) -> String {
@@ -142,14 +179,15 @@ impl Transport {
         }
     }
 
-    /// Tries the way without sending anything: talks to the mail server up to the log-in, or writes to the folder.
-    pub async fn check(&self) -> Result<(), TransportError> {
+    /// Tries the way without sending anything: talks to the mail server as if for a mail from `sender` to itself, or writes to the
+    /// folder.
+    pub async fn check(&self, sender: &Mailbox) -> Result<(), TransportError> {
         match &self.0 {
             Way::None | Way::Log => Ok(()),
             Way::Folder(folder) => folder.check(),
             Way::Smtp(smtp) => {
-                smtp.connect().await.map_err(TransportError)?.close().await;
-                Ok(())
+                let tried = timeout(CHECK_DEADLINE, try_server(smtp, sender)).await;
+                tried.unwrap_or_else(|_late| Err("the mail server does not answer in time".to_owned())).map_err(TransportError)
             }
         }
     }
@@ -180,6 +218,13 @@ impl Connection {
             connection.close().await;
         }
     }
+}
+
+async fn try_server(smtp: &Arc<Smtp>, sender: &Mailbox) -> Result<(), String> {
+    let mut connection = smtp.connect().await?;
+    let tried = connection.try_envelope(&sender.email).await;
+    connection.close().await;
+    tried.map_err(|reason| format!("it does not take mail from MAIL_FROM to MAIL_FROM: {reason}"))
 }
 
 /// The one place where the log gets to see an address and a token: what somebody chose who develops on a laptop.

@@ -2,23 +2,29 @@
 //!
 //! What is not sent stays in the store and is due again when its lease ends, so nothing is lost with a process, and several
 //! processes share the work without knowing of each other. The first lane looks for due mail every few seconds; the
-//! others help when there is more than it can do. While nothing leaves, all pause, and then the first alone tries.
+//! others help when there is more than it can do. A mail whose reply takes long is left to itself, and the lane goes on. While nothing
+//! leaves, all pause, and then the first alone tries.
 
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use super::pause::{Moment, Pause};
 use super::sender::Sender;
+use super::transport::Connection;
 use crate::domain::{Clock, Timestamp};
 
 /// Mails sent at once by a process.
 const LANES: usize = 4;
+/// Mails of a process that a slow mail server has not answered yet, beside those that the lanes wait for.
+const SLOW_MAILS: usize = 16;
 /// How often to look for mail that nobody told of: other processes' orders, and what was put off.
 const LOOK_EVERY_MILLIS: i64 = 5_000;
 /// How often to count what waits.
@@ -36,15 +42,17 @@ pub struct Worker {
 struct Lane {
     sender: Arc<Sender>,
     is_first: bool,
+    /// A permit for each mail that may be left to itself.
+    slow: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
 
 impl Worker {
     pub(super) fn start(sender: Sender) -> Self {
         let mut worker = Self::idle();
-        let sender = Arc::new(sender);
+        let (sender, slow) = (Arc::new(sender), Arc::new(Semaphore::new(SLOW_MAILS)));
         for number in 0..LANES {
-            let lane = Lane { sender: Arc::clone(&sender), is_first: number == 0, stop: worker.stop.subscribe() };
+            let lane = Lane { sender: Arc::clone(&sender), is_first: number == 0, slow: Arc::clone(&slow), stop: worker.stop.subscribe() };
             worker.lanes.spawn(async move { keep_up(&lane.sender.pause, &lane.sender.clock, || lane.run()).await });
         }
         worker
@@ -80,16 +88,18 @@ impl Lane {
     async fn run(&self) {
         let Sender { clock, pause, .. } = &*self.sender;
         let mut next_count: Option<Moment> = None;
+        let mut under_way = JoinSet::new();
         while !self.is_stopping() {
             if self.is_first && next_count.is_none_or(|moment| moment.has_come(clock)) {
                 next_count = Some(Moment::after(COUNT_EVERY_MILLIS, clock));
                 self.sender.count().await;
             }
             if pause.end(clock).is_none() {
-                self.send_all().await;
+                self.send_all(&mut under_way).await;
             }
             self.wait().await;
         }
+        while under_way.join_next().await.is_some() {}
     }
 
     fn is_stopping(&self) -> bool {
@@ -97,21 +107,51 @@ impl Lane {
     }
 
     /// Sends until nothing is due, or nothing leaves.
-    async fn send_all(&self) {
+    async fn send_all(&self, under_way: &mut JoinSet<()>) {
         let mut connection = None;
         while !self.is_stopping() {
-            match self.sender.send_next(&mut connection).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(trouble) => {
-                    self.sender.note_trouble(&trouble);
-                    break;
-                }
+            let turn;
+            (connection, turn) = self.send_one(connection, under_way).await;
+            if turn.is_break() {
+                break;
             }
         }
         if let Some(connection) = connection {
             connection.close().await;
         }
+    }
+
+    /// Sends a mail in a task of its own, and waits for it; but not for too long, if there is room for one more that is left to itself.
+    async fn send_one(&self, connection: Option<Connection>, under_way: &mut JoinSet<()>) -> Sent {
+        let (tell, told) = oneshot::channel();
+        let permit = Arc::new(OnceLock::new());
+        under_way.spawn(send(Arc::clone(&self.sender), connection, tell, Arc::clone(&permit)));
+        let mut told = pin!(told);
+        let sent = tokio::select! {
+            sent = &mut told => sent,
+            room = self.room_for_slow() => {
+                // It has its connection, and concludes by itself.
+                let _kept = permit.set(room);
+                return (None, ControlFlow::Continue(()));
+            }
+        };
+        while let Some(ended) = under_way.try_join_next() {
+            pass_on_panic(ended);
+        }
+        let Ok(sent) = sent else {
+            while let Some(ended) = under_way.join_next().await {
+                pass_on_panic(ended);
+            }
+            return (None, ControlFlow::Break(()));
+        };
+        sent
+    }
+
+    /// Waits until a mail has taken so long that it may be left to itself.
+    async fn room_for_slow(&self) -> Option<OwnedSemaphorePermit> {
+        sleep(self.sender.transport.worker_patience()).await;
+        // It is never closed.
+        Arc::clone(&self.slow).acquire_owned().await.ok()
     }
 
     /// Waits until there may be something to do, or the end.
@@ -135,6 +175,35 @@ impl Lane {
             () = mailer.notified() => {}
             () = Moment::after(LOOK_EVERY_MILLIS, clock).wait(clock) => {}
         }
+    }
+}
+
+/// The connection for the next mail, and whether there may be one.
+type Sent = (Option<Connection>, ControlFlow<()>);
+
+/// The permit of a mail that is left to itself, until the mail has ended.
+type Room = Arc<OnceLock<Option<OwnedSemaphorePermit>>>;
+
+/// Sends the next mail, and tells the lane unless it has gone on.
+async fn send(sender: Arc<Sender>, mut connection: Option<Connection>, tell: oneshot::Sender<Sent>, _room: Room) {
+    let turn = match sender.send_next(&mut connection).await {
+        Ok(true) => ControlFlow::Continue(()),
+        Ok(false) => ControlFlow::Break(()),
+        Err(trouble) => {
+            sender.note_trouble(&trouble);
+            ControlFlow::Break(())
+        }
+    };
+    if let Err((Some(connection), _)) = tell.send((connection, turn)) {
+        connection.close().await;
+    }
+}
+
+fn pass_on_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
     }
 }
 

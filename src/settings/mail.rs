@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 use super::Mode;
 use super::rules::Reader;
-use crate::mail::{SmtpCredentials, SmtpSetting, SmtpTls, TransportSetting, tls_parameters};
+use crate::mail::{SmtpCredentials, SmtpPatience, SmtpSetting, SmtpTls, TransportSetting, tls_parameters};
 
 /// Ports of mail submission: with STARTTLS (RFC 6409), and with TLS from the beginning (RFC 8314).
 const SUBMISSION_PORT: u16 = 587;
@@ -115,7 +115,14 @@ fn smtp(url: &str, authorities: Option<Certificate>) -> Option<SmtpSetting> {
         (user, Some(password)) if !user.is_empty() => Some(SmtpCredentials { user: decoded(user)?, password: decoded(password)?.into() }),
         _ => return None,
     };
-    is_bare.then_some(SmtpSetting { host, port: url.port().unwrap_or(port), tls, credentials, authorities })
+    is_bare.then_some(SmtpSetting {
+        host,
+        port: url.port().unwrap_or(port),
+        tls,
+        credentials,
+        authorities,
+        patience: SmtpPatience::default(),
+    })
 }
 
 /// The host of a URL, and whether it is this machine.

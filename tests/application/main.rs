@@ -27,7 +27,7 @@ use chat_functions::chat::WaitingRoom;
 use chat_functions::domain::{Clock, UserId};
 use chat_functions::gateway::{self, App};
 use chat_functions::identity::{MailTokens, PasswordCost, PasswordHasher, Pseudonyms, Tokens};
-use chat_functions::mail::{self, Letters, Mailer, SmtpSetting, SmtpTls, Transport, TransportSetting, Worker};
+use chat_functions::mail::{self, Letters, Mailer, SmtpPatience, SmtpSetting, SmtpTls, Transport, TransportSetting, Worker};
 use chat_functions::rate_limits::{ClientAddress, LimitSettings, RateLimits};
 use chat_functions::settings::Service;
 use chat_functions::store::mongo::MongoStore;
@@ -128,8 +128,14 @@ impl Context {
     async fn with_mail(observed: Observed, registration: RegistrationPolicy) -> Self {
         let (clock, server) = (Clock::default(), SmtpServer::start(smtp::Options::default()).await);
         let url = "http://127.0.0.1:8080";
-        let setting =
-            SmtpSetting { host: "127.0.0.1".to_owned(), port: server.port(), tls: SmtpTls::Offered, credentials: None, authorities: None };
+        let setting = SmtpSetting {
+            host: "127.0.0.1".to_owned(),
+            port: server.port(),
+            tls: SmtpTls::Offered,
+            credentials: None,
+            authorities: None,
+            patience: SmtpPatience::default(),
+        };
         let transport = Transport::open(&TransportSetting::Smtp(setting), url).expect("a transport");
         let letters = Letters::new(url, "Chat <chat@example.com>".parse().expect("a mailbox"));
         let (mailer, worker) =

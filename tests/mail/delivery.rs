@@ -1,12 +1,13 @@
 //! From the order to the letter, and what becomes of mail that does not leave.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chat_functions::domain::{Email, MailKind, MailPurpose, MailToken};
-use chat_functions::store::{AddressMail, ProfileChange, ProfileUpdate};
+use chat_functions::store::{AddressMail, DueMail, Link, ProfileChange, ProfileUpdate};
 
 use crate::setup::{BASE_URL, DAY, MINUTE, SENDER, Setup};
-use crate::support::smtp::{PATIENCE, ReceivedMail};
+use crate::support::smtp::{PATIENCE, ReceivedMail, SILENCE};
 use crate::{Context, log, tests};
 
 tests!(Context:
@@ -17,6 +18,9 @@ tests!(Context:
     the_owner_of_a_taken_address_is_told_once_a_day,
     a_recipient_that_is_refused_holds_up_nobody,
     a_recipient_that_is_put_off_is_tried_again,
+    what_is_wrong_with_the_sender_drops_no_mail,
+    mails_that_get_no_answer_hold_up_nobody,
+    a_mail_is_tried_30_times_in_a_day_at_most,
     a_note_that_did_not_leave_is_tried_again,
     mail_that_has_lost_its_reason_is_not_sent,
     mail_older_than_a_day_is_not_sent,
@@ -160,6 +164,61 @@ async fn a_recipient_that_is_put_off_is_tried_again(context: Arc<Context>) {
     setup.wait_until_empty().await;
     worker.stop().await;
     setup.tear_down().await;
+}
+
+async fn what_is_wrong_with_the_sender_drops_no_mail(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let replies = [
+        "554 5.7.1 Relay access denied",
+        "550 relay not permitted",
+        "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
+    ];
+    let mut users = Vec::new();
+    for reply in replies {
+        let user = setup.ordering_account().await;
+        setup.server.refuse(user.email.as_str(), reply);
+        users.push(user);
+    }
+    let (_mailer, worker) = setup.start();
+    setup.server.wait_for_command("RCPT", 1).await;
+    for user in &users {
+        setup.server.take(user.email.as_str());
+    }
+    setup.pass_until(|| setup.server.mails().len() == users.len()).await;
+    setup.wait_until_empty().await;
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn mails_that_get_no_answer_hold_up_nobody(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    for _ in 0..6 {
+        let slow = setup.ordering_account().await;
+        setup.server.refuse(slow.email.as_str(), SILENCE);
+    }
+    let other = setup.ordering_account().await;
+    let transport = setup.smtp(|smtp| smtp.patience.worker = Duration::from_millis(100));
+    let (_mailer, worker) = setup.start_with(&transport, &setup.store);
+    mail_to(&setup, &other.email).await;
+    setup.wait_until_left(6).await;
+    drop(worker);
+    setup.tear_down().await;
+}
+
+async fn a_mail_is_tried_30_times_in_a_day_at_most(context: Arc<Context>) {
+    for (attempts, arrives) in [(29, true), (30, false)] {
+        let setup = Setup::new(&context).await;
+        let _user = setup.ordering_account().await;
+        let now = setup.clock.now();
+        let mail = setup.store.take_due_mail(now, now.plus_millis(MINUTE)).await.expect("an answer").expect("a mail");
+        let tried = DueMail { attempts, ..mail };
+        setup.store.postpone_mail(&tried, now, Link::Stays).await.expect("postponed");
+        let (_mailer, worker) = setup.start();
+        setup.wait_until_empty().await;
+        worker.stop().await;
+        assert_eq!(setup.server.mails().len(), usize::from(arrives));
+        setup.tear_down().await;
+    }
 }
 
 async fn a_note_that_did_not_leave_is_tried_again(context: Arc<Context>) {

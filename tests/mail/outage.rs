@@ -2,17 +2,19 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chat_functions::domain::{Email, MailKind, MailPurpose, MailToken};
 
 use crate::setup::{MINUTE, Setup};
-use crate::support::smtp::{Condition, PATIENCE, ReceivedMail, SmtpServer};
-use crate::{Context, tests};
+use crate::support::smtp::{Condition, PATIENCE, ReceivedMail, SILENCE, SmtpServer};
+use crate::{Context, log, tests};
 
 tests!(Context:
     mail_leaves_once_and_in_order_after_ten_minutes_without_a_server,
     mail_leaves_though_process_and_server_were_away,
     mail_that_a_dead_process_had_taken_leaves_after_its_lease,
+    a_mail_that_is_on_the_wire_for_long_is_nobody_elses,
     two_processes_send_each_mail_once,
     the_store_holds_no_token_that_could_be_used,
     a_link_that_was_used_is_not_sent_again,
@@ -108,6 +110,33 @@ async fn mail_that_a_dead_process_had_taken_leaves_after_its_lease(context: Arc<
     assert!(setup.server.mails()[1].is_to(user.email.as_str()));
     setup.wait_until_empty().await;
     worker.stop().await;
+    setup.tear_down().await;
+}
+
+async fn a_mail_that_is_on_the_wire_for_long_is_nobody_elses(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let user = setup.ordering_account().await;
+    setup.server.refuse(user.email.as_str(), SILENCE);
+    let workers = [&setup.store, &setup.other].map(|store| setup.start_with(&setup.setting().transport, store));
+    setup.server.wait_for_command("RCPT", 0).await;
+    let told = format!("user={}", user.id);
+    let renewals = || log::lines().iter().filter(|line| line.contains("event=mail_slow") && line.contains(&told)).count();
+    for minute in 1..=5 {
+        setup.clock.advance_millis(MINUTE);
+        let begun = Instant::now();
+        while renewals() < minute {
+            assert!(begun.elapsed() < PATIENCE, "the lease is not renewed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    // Whoever looks for mail finds others, and has looked past this one.
+    let other = setup.ordering_account().await;
+    for (mailer, _worker) in &workers {
+        mailer.notify();
+    }
+    setup.server.wait_for(|mail| mail.is_to(other.email.as_str()), PATIENCE).await;
+    assert_eq!(setup.server.commands().iter().filter(|command| command.verb == "RCPT").count(), 2);
+    drop(workers);
     setup.tear_down().await;
 }
 

@@ -18,6 +18,7 @@ tests!(Context:
     a_server_on_this_machine_may_do_without_encryption in ONCE,
     a_wrong_password_is_told_and_loses_no_mail in ONCE,
     a_server_that_is_away_or_hangs_up_is_told in ONCE,
+    a_server_that_takes_no_mail_from_us_is_told in ONCE,
     ways_without_a_server_need_none in ONCE,
 );
 
@@ -25,7 +26,7 @@ const SAM: Option<(&str, &str)> = Some(("sam", "s3cret"));
 
 async fn check(setting: &TransportSetting) -> Result<(), String> {
     let transport = Transport::open(setting, BASE_URL).expect("a transport");
-    transport.check().await.map_err(|error| error.to_string())
+    transport.check(&SENDER.parse().expect("a mailbox")).await.map_err(|error| error.to_string())
 }
 
 async fn mail_and_password_travel_encrypted(context: Arc<Context>) {
@@ -124,6 +125,18 @@ async fn a_server_that_is_away_or_hangs_up_is_told(context: Arc<Context>) {
         let told = check(&setup.setting().transport).await.expect_err("must fail");
         assert!(told.contains(words), "{told}");
     }
+    setup.tear_down().await;
+}
+
+async fn a_server_that_takes_no_mail_from_us_is_told(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    setup.server.refuse(SENDER, "554 5.7.1 Relay access denied");
+    let told = check(&setup.setting().transport).await.expect_err("must fail");
+    assert!(told.contains("MAIL_FROM") && told.contains("554 5.7.1"), "{told}");
+    setup.server.take(SENDER);
+    assert_eq!(check(&setup.setting().transport).await, Ok(()));
+    let verbs: Vec<String> = setup.server.commands().into_iter().map(|command| command.verb).collect();
+    assert_eq!(verbs[verbs.len() - 4..], ["MAIL", "RCPT", "RSET", "QUIT"], "no mail is sent");
     setup.tear_down().await;
 }
 

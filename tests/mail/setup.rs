@@ -149,8 +149,13 @@ impl Setup {
 
     /// Waits until nothing waits to be sent.
     pub async fn wait_until_empty(&self) {
+        self.wait_until_left(0).await;
+    }
+
+    /// Waits until so many wait to be sent.
+    pub async fn wait_until_left(&self, count: u64) {
         let begun = Instant::now();
-        while self.waiting().await > 0 {
+        while self.waiting().await > count {
             assert!(begun.elapsed() < PATIENCE, "mail still waits");
             tokio::time::sleep(PACE).await;
         }

@@ -15,6 +15,9 @@ use super::tls::certificates;
 mod received;
 mod session;
 
+/// Given as a reply, there is none.
+pub const SILENCE: &str = "";
+
 /// How long a mail may take to arrive, on a machine that does much else.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 

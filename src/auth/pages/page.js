@@ -4,10 +4,18 @@ const parameter = (text) => new URLSearchParams(text).get("token");
 const token = parameter(location.hash.slice(1)) ?? parameter(location.search);
 const form = document.querySelector("form");
 const button = form.querySelector("button");
+const byHand = document.getElementById("by-hand");
+const code = document.getElementById("code");
 const status = document.querySelector("[role=status]");
 
 // The token should not stay in the address bar, nor in the history.
 history.replaceState(null, "", location.pathname);
+
+// The code by itself, or the link, perhaps as a mail program has rewritten or broken it.
+const pasted = (text) => {
+  const compact = text.replace(/\s/g, "");
+  return /token(?:=|%3D)([\w-]+)/i.exec(compact)?.[1] ?? compact;
+};
 
 const say = (text) => { status.textContent = text; };
 
@@ -21,7 +29,7 @@ form.addEventListener("submit", async (event) => {
   button.disabled = true;
   say("One moment …");
   try {
-    const body = JSON.stringify({ token, ...Object.fromEntries(new FormData(form)) });
+    const body = JSON.stringify({ token: token ?? pasted(code.value), ...Object.fromEntries(new FormData(form)) });
     const response = await fetch(location.pathname, { method: "PUT", headers: { "Content-Type": "application/json" }, body });
     say(sentence(await response.json()));
     form.hidden = response.ok;
@@ -32,6 +40,7 @@ form.addEventListener("submit", async (event) => {
 });
 
 if (token === null) {
-  form.hidden = true;
-  say("This link is incomplete. Please open the whole link from the mail.");
+  byHand.hidden = false;
+  code.required = true;
+  say("This link is incomplete. Please paste the whole link from the mail, or the code in it.");
 }

@@ -29,6 +29,7 @@ impl MailStore for MongoStore {
     }
 
     async fn take_due_mail(&self, at: Timestamp, until: Timestamp) -> Result<Option<DueMail>, StoreError> {
+        let (at, until) = (self.connection.clock.correct(at), self.connection.clock.correct(until));
         let filter = doc! { "mailDueAt": { "$lte": date(at) }, "heldUntil": { "$not": { "$lte": date(at) } } };
         let taking = Uuid::new();
         let update = outbox::set_mail(outbox::taken(taking, until));
@@ -47,7 +48,7 @@ impl MailStore for MongoStore {
         let unsettled = mail.unsettled.saturating_sub(u32::from(link == Link::TakenBack));
         let is_over = link == Link::TakenBack && unsettled == 0;
         let left = DueMail { unsettled, begun: mail.begun.filter(|_| !is_over), ..mail.clone() };
-        let mut update = outbox::set_mail(outbox::postponed(&left, until));
+        let mut update = outbox::set_mail(outbox::postponed(&left, self.connection.clock.correct(until)));
         if let (true, Some(hash)) = (is_over, mail.begun) {
             update.push(doc! { "$set": { "mailTokens": mail_tokens::without(hash) } });
         }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use super::{Command, Condition, ReceivedMail, Security, Shared};
+use super::{Command, Condition, ReceivedMail, SILENCE, Security, Shared};
 
 /// Talks to a client until either has enough.
 pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
@@ -134,6 +134,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let recipient = address(rest);
         let replies = self.shared.replies.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((_, reply)) = replies.iter().find(|(refused, _)| *refused == recipient) {
+            if reply == SILENCE {
+                // A client has nothing to say here, so it has gone.
+                self.stream.fill_buf().await?;
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             return self.answer(reply).await;
         }
         self.recipients.push(recipient);
