@@ -39,7 +39,7 @@ struct Subject {
 impl Subject {
     async fn open(max_batch: NonZeroUsize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = SqliteStore::open_with(folder.path(), max_batch).expect("a store");
+        let store = SqliteStore::open_with(folder.path(), max_batch, SqliteStore::DEADLINE).expect("a store");
         let people = people::create(&store, 2 * MANY).await;
         Self { store: store.into(), people, _folder: folder }
     }

@@ -40,6 +40,7 @@ mod throttles;
 mod users;
 mod wire_proxy;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +50,9 @@ use chat_functions::store::mongo::MongoStore;
 use chat_functions::store::sqlite::SqliteStore;
 use support::harness::{self, Test, Way};
 use support::mongodb::TestDatabase;
+
+/// How long what the contract asks for may take, so that no machine is too slow for it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The store under test.
 pub struct Context {
@@ -66,7 +70,7 @@ enum Place {
 impl Context {
     fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).expect("a store"));
+        let store: Arc<dyn Store> = embedded(folder.path());
         Self { other: Arc::clone(&store), store, place: Place::Folder(folder) }
     }
 
@@ -80,7 +84,7 @@ impl Context {
     pub async fn quiet_store(&self) -> Arc<dyn Store> {
         match &self.place {
             // The folder is left to the process's end: the store keeps files in it open.
-            Place::Folder(_) => Arc::new(SqliteStore::open(&tempfile::tempdir().expect("a folder").keep()).expect("a store")),
+            Place::Folder(_) => embedded(&tempfile::tempdir().expect("a folder").keep()),
             Place::Database(database) => connect(database).await.expect("a store"),
         }
     }
@@ -102,12 +106,20 @@ impl Context {
     }
 }
 
-async fn connect(database: &TestDatabase) -> Result<Arc<dyn Store>, String> {
-    connect_to(&database.uri()).await
+fn embedded(folder: &Path) -> Arc<dyn Store> {
+    Arc::new(SqliteStore::open_with(folder, SqliteStore::MAX_BATCH, PATIENCE).expect("a store"))
 }
 
+async fn connect(database: &TestDatabase) -> Result<Arc<dyn Store>, String> {
+    when_ready(MongoStore::connect_within(&database.uri(), PATIENCE).map_err(|error| error.to_string())?).await
+}
+
+/// One with the deadlines that it has in use.
 async fn connect_to(uri: &str) -> Result<Arc<dyn Store>, String> {
-    let store = MongoStore::connect(uri).map_err(|error| error.to_string())?;
+    when_ready(MongoStore::connect(uri).map_err(|error| error.to_string())?).await
+}
+
+async fn when_ready(store: MongoStore) -> Result<Arc<dyn Store>, String> {
     let begun = Instant::now();
     while let Err(error) = store.check().await {
         if begun.elapsed() > Duration::from_mins(1) {

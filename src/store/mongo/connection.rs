@@ -50,6 +50,8 @@ const END_WAIT: Duration = Duration::from_millis(500);
 
 /// What all clones of a store share.
 pub(super) struct Connection {
+    /// How long an operation may take.
+    pub(super) deadline: Duration,
     database: OnceLock<Database>,
     /// Whether all indexes are in place. Without them nothing is served.
     ready: AtomicBool,
@@ -69,6 +71,7 @@ pub(super) struct Connection {
 impl Default for Connection {
     fn default() -> Self {
         Self {
+            deadline: DEADLINE,
             database: OnceLock::new(),
             ready: AtomicBool::new(false),
             obstacle: Mutex::new("it was not reached yet".to_owned()),
@@ -83,6 +86,10 @@ impl Default for Connection {
 }
 
 impl Connection {
+    pub(super) fn within(deadline: Duration) -> Self {
+        Self { deadline, ..Self::default() }
+    }
+
     /// Runs an operation that changes nothing.
     pub(super) async fn read<T, F>(&self, operation: impl FnOnce(Database) -> F) -> Result<T, StoreError>
     where
@@ -138,7 +145,7 @@ impl Connection {
             drop(turn);
             result
         });
-        match tokio::time::timeout(DEADLINE, task).await {
+        match tokio::time::timeout(self.deadline, task).await {
             Ok(Ok(result)) => result.map_err(classify),
             Ok(Err(panic)) => Err(StoreError::broken(panic)),
             Err(elapsed) => Err(late(elapsed)),

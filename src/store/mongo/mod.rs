@@ -45,6 +45,7 @@ mod writes;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mongodb::event::EventHandler;
@@ -75,18 +76,23 @@ impl MongoStore {
     /// A store in the database that a connection string names, `chat` when it names none. Returns at once: until the
     /// server is there and the indexes are, operations fail as unavailable. Needs a tokio runtime that outlives it.
     pub fn connect(uri: &str) -> Result<Self, ConnectError> {
-        Self::open(uri, None)
+        Self::open(uri, Connection::default(), None)
+    }
+
+    /// The same for a server that may be slow: each operation may take so long.
+    pub fn connect_within(uri: &str, deadline: Duration) -> Result<Self, ConnectError> {
+        Self::open(uri, Connection::within(deadline), None)
     }
 
     /// The same, with every command that the driver sends told to `observer`. Each is decoded for that, which costs.
     pub fn connect_observed(uri: &str, observer: EventHandler<CommandEvent>) -> Result<Self, ConnectError> {
-        Self::open(uri, Some(observer))
+        Self::open(uri, Connection::default(), Some(observer))
     }
 
-    fn open(uri: &str, observer: Option<EventHandler<CommandEvent>>) -> Result<Self, ConnectError> {
+    fn open(uri: &str, connection: Connection, observer: Option<EventHandler<CommandEvent>>) -> Result<Self, ConnectError> {
         // The driver's message may quote the string, which holds a password.
         ConnectionString::parse(uri).map_err(|_quotes_the_uri| ConnectError)?;
-        let connection = Arc::new(Connection::default());
+        let connection = Arc::new(connection);
         tokio::spawn(connection::keep(Arc::clone(&connection), uri.to_owned(), observer));
         Ok(Self { connection, turns: Arc::default(), listeners: Arc::default(), watched: Arc::new(Once::new()) })
     }

@@ -6,7 +6,6 @@ use mongodb::options::{FindOptions, ReadConcern};
 use serde::de::DeserializeOwned;
 
 use super::MongoStore;
-use super::connection::DEADLINE;
 use super::documents::Undecodable;
 use crate::store::StoreError;
 
@@ -21,9 +20,10 @@ impl MongoStore {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
+        let deadline = self.connection.deadline;
         self.connection
             .read(|database| async move {
-                database.collection::<T>(collection).find_one(filter).projection(projection).max_time(DEADLINE).await
+                database.collection::<T>(collection).find_one(filter).projection(projection).max_time(deadline).await
             })
             .await
     }
@@ -33,10 +33,11 @@ impl MongoStore {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
+        let deadline = self.connection.deadline;
         self.connection
             .read(|database| async move {
                 let documents = database.collection::<T>(collection);
-                documents.find(filter).with_options(options).max_time(DEADLINE).await?.try_collect().await
+                documents.find(filter).with_options(options).max_time(deadline).await?.try_collect().await
             })
             .await
     }
@@ -76,11 +77,12 @@ impl MongoStore {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
+        let deadline = self.connection.deadline;
         self.connection
             .read(|database| async move {
                 let documents = database.collection::<T>(collection);
                 let find = documents.find_one(filter).projection(projection);
-                find.read_concern(ReadConcern::local()).max_time(DEADLINE).await
+                find.read_concern(ReadConcern::local()).max_time(deadline).await
             })
             .await
     }

@@ -26,6 +26,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -54,23 +55,26 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Changes that share a commit at most.
     pub const MAX_BATCH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+    /// How long a change or a query may take.
+    pub const DEADLINE: Duration = Duration::from_secs(3);
 
     /// Opens the file `chat.db` in a folder, making both when they are missing, and brings its schema up to date. Waits
     /// a few seconds for a process that is about to release the file. Blocks.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        Self::open_with(folder, Self::MAX_BATCH)
+        Self::open_with(folder, Self::MAX_BATCH, Self::DEADLINE)
     }
 
-    /// The same with another number of changes that may share a commit, to measure what sharing gives.
-    pub fn open_with(folder: &Path, max_batch: NonZeroUsize) -> Result<Self, OpenError> {
+    /// The same with another number of changes that may share a commit, to measure what sharing gives, and another deadline, for a
+    /// machine that may be slow.
+    pub fn open_with(folder: &Path, max_batch: NonZeroUsize, deadline: Duration) -> Result<Self, OpenError> {
         let lock = file::lock(folder)?;
         let path = file::create(folder)?;
         // Before the connections, which need room for the log and what is beside it.
         let room = Arc::new(Room::in_folder(folder));
         let mut connection = schema::connect(&path)?;
         schema::migrate(&mut connection)?;
-        let readers = Readers::open(&path)?;
-        let writer = Writer::start(connection, max_batch, Arc::clone(&room))?;
+        let readers = Readers::open(&path, deadline)?;
+        let writer = Writer::start(connection, max_batch, deadline, Arc::clone(&room))?;
         Ok(Self { writer, room, readers, operations: AtomicU64::new(0), listeners: Arc::default(), _lock: lock })
     }
 

@@ -12,20 +12,21 @@ use crate::store::StoreError;
 
 /// Reading connections; more would wait for the processor, not for the disk.
 const CONNECTIONS: u32 = 4;
-/// How long a query may wait for a connection, and for its answer.
+/// How long a query may wait for a connection.
 const WAIT: Duration = Duration::from_secs(1);
-const DEADLINE: Duration = Duration::from_secs(3);
 
 /// A pool of reading connections.
 pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
+    /// How long a query may take.
+    deadline: Duration,
 }
 
 impl Readers {
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, deadline: Duration) -> Result<Self, OpenError> {
         let idle = (0..CONNECTIONS).map(|_| schema::connect_to_read(path)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { permits: Arc::new(Semaphore::new(idle.len())), idle: Arc::new(Mutex::new(idle)) })
+        Ok(Self { permits: Arc::new(Semaphore::new(idle.len())), idle: Arc::new(Mutex::new(idle)), deadline })
     }
 
     /// Runs a query on one snapshot.
@@ -36,7 +37,7 @@ impl Readers {
     {
         let mut lease = self.lease().await?;
         let task = tokio::task::spawn_blocking(move || lease.run(query));
-        match tokio::time::timeout(DEADLINE, task).await {
+        match tokio::time::timeout(self.deadline, task).await {
             Ok(Ok(result)) => result.map_err(failure::of_statement),
             Ok(Err(panic)) => Err(StoreError::broken(panic)),
             Err(late) => Err(StoreError::unavailable(late)),

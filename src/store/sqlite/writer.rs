@@ -20,9 +20,8 @@ use crate::store::StoreError;
 
 /// Changes that may wait.
 const QUEUE: usize = 256;
-/// How long a change may wait for a place in the queue, and for its answer.
+/// How long a change may wait for a place in the queue.
 const WAIT: Duration = Duration::from_secs(1);
-const DEADLINE: Duration = Duration::from_secs(3);
 
 /// How much room a change needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,16 +57,18 @@ type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
 pub(super) struct Writer {
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// How long a change in the queue may take.
+    deadline: Duration,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, max_batch: NonZeroUsize, room: Arc<Room>) -> Result<Self, OpenError> {
+    pub(super) fn start(connection: Connection, max_batch: NonZeroUsize, deadline: Duration, room: Arc<Room>) -> Result<Self, OpenError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || serve(&connection, jobs, max_batch, &room))
             .map_err(|error| OpenError::Unusable("sqlite-writer".into(), error))?;
-        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), deadline })
     }
 
     /// Runs a change and returns when it is on the disk. It goes on when nobody waits any more.
@@ -108,7 +109,7 @@ impl Writer {
             SendTimeoutError::Timeout(_) => StoreError::Overloaded,
             SendTimeoutError::Closed(_) => StoreError::unavailable("the writing thread has ended"),
         })?;
-        match tokio::time::timeout(DEADLINE, receiver).await {
+        match tokio::time::timeout(self.deadline, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(dropped)) => Err(StoreError::broken(dropped)),
             Err(late) => Err(StoreError::outcome_unknown(late)),
@@ -228,13 +229,15 @@ impl CommitFailure {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SqliteStore;
     use super::*;
 
     fn writer() -> Writer {
         let connection = Connection::open_in_memory().expect("a database");
         connection.execute_batch("CREATE TABLE numbers (number INTEGER PRIMARY KEY)").expect("a table");
         let folder = tempfile::tempdir().expect("a folder");
-        Writer::start(connection, super::super::SqliteStore::MAX_BATCH, Arc::new(Room::in_folder(folder.path()))).expect("a writer")
+        let room = Arc::new(Room::in_folder(folder.path()));
+        Writer::start(connection, SqliteStore::MAX_BATCH, SqliteStore::DEADLINE, room).expect("a writer")
     }
 
     fn insert(connection: &Connection, number: i64) -> rusqlite::Result<usize> {
@@ -305,7 +308,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let taken: Vec<i64> = (0..CHANGES).zip(&results).filter(|(_, result)| is_taken(result)).map(|(number, _)| number).collect();
-        assert!(taken.len() <= QUEUE + super::super::SqliteStore::MAX_BATCH.get(), "{} wait", taken.len());
+        assert!(taken.len() <= QUEUE + SqliteStore::MAX_BATCH.get(), "{} wait", taken.len());
         assert_eq!(numbers(&writer).await, taken);
     }
 
