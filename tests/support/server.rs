@@ -144,7 +144,8 @@ impl Server {
         if self.child().try_wait().is_ok_and(|status| status.is_some()) {
             return;
         }
-        let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status();
+        // By the shell, which always has it: the program of this name is not everywhere.
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.pid())).status();
         assert!(sent.is_ok_and(|status| status.success()), "SIGTERM could not be sent");
     }
 
