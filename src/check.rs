@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::domain::Clock;
 use crate::logging::causes;
-use crate::mail::Transport;
+use crate::mail::{self, Transport};
 use crate::settings::{Mode, SettingError, Settings, StoreSetting};
 use crate::startup;
 use crate::store::StoreError;
@@ -42,18 +43,28 @@ impl fmt::Display for Finding {
 const OF_THE_STORE: [&str; 2] = ["MONGODB_URI", "DATA_DIR"];
 const OF_MAIL: [&str; 3] = ["MAIL_URL", "MAIL_FROM", "MAIL_CA_FILE"];
 
+/// What is told of a mail server that takes the sender and the recipient, and then refuses all.
+const REFUSES: &str =
+    "the mail server has refused mail to three domains in a row, and none has left since; look at the server, and at MAIL_FROM";
+
 /// Tries everything that the settings name, but for what the mistakes in them are about. Needs a Tokio runtime.
 pub async fn check(settings: &Settings, mistakes: &[SettingError]) -> Vec<Finding> {
     let is_right = |names: &[&str]| !mistakes.iter().any(|mistake| names.contains(&mistake.variable));
-    let mut findings = Vec::new();
+    let (mut findings, mut is_server_to_blame) = (Vec::new(), false);
     if mistakes.is_empty() {
         findings.push(Finding { what: "settings", outcome: Ok(summary(settings)) });
     }
     if is_right(&OF_THE_STORE) {
-        findings.push(Finding { what: "store", outcome: check_store(settings).await });
+        let (outcome, blames_server) = match check_store(settings).await {
+            Ok((text, blames_server)) => (Ok(text), blames_server),
+            Err(text) => (Err(text), false),
+        };
+        is_server_to_blame = blames_server;
+        findings.push(Finding { what: "store", outcome });
     }
     if is_right(&OF_MAIL) {
-        findings.push(Finding { what: "mail", outcome: check_mail(settings).await });
+        let outcome = check_mail(settings).await.and_then(|text| if is_server_to_blame { Err(REFUSES.to_owned()) } else { Ok(text) });
+        findings.push(Finding { what: "mail", outcome });
     }
     findings
 }
@@ -64,7 +75,8 @@ fn summary(settings: &Settings) -> String {
     format!("{mode} mode on {}, serving {}", settings.listen, services.join(", "))
 }
 
-async fn check_store(settings: &Settings) -> Result<String, String> {
+/// What works, and whether the store has the mark that the mail server refuses mail whoever it goes to.
+async fn check_store(settings: &Settings) -> Result<(String, bool), String> {
     let store = startup::open_store(settings).map_err(|error| causes(error.as_ref()))?;
     let begun = Instant::now();
     let checked = loop {
@@ -74,10 +86,11 @@ async fn check_store(settings: &Settings) -> Result<String, String> {
         }
     };
     let (kind, has_room) = (store.kind().as_str(), store.has_room());
+    let blames_server = checked.is_ok() && mail::is_server_to_blame(&*store, Clock::default().now()).await.unwrap_or(false);
     store.close().await;
     match checked {
         Ok(()) if !has_room => Err(format!("the {kind} store takes no further data; look at the room of {}", advice(&settings.store))),
-        Ok(()) => Ok(format!("the {kind} store answers and has every index")),
+        Ok(()) => Ok((format!("the {kind} store answers and has every index"), blames_server)),
         Err(error) => Err(format!("the {kind} store cannot be used, look at {}: {}", advice(&settings.store), causes(&error))),
     }
 }

@@ -51,7 +51,7 @@ pub fn assemble(settings: &Settings, store: Arc<dyn Store>, mailer: Mailer, cloc
     let passwords = PasswordHasher::new(settings.password_cost, settings.password_min_chars, settings.limits.waiting_hashes)?;
     let counted = settings.metrics_listen.is_some();
     Ok(App {
-        metrics: counted.then(|| Metrics::new(Arc::clone(&store), passwords.clone(), waiting_room.clone())),
+        metrics: counted.then(|| Metrics::new(Arc::clone(&store), passwords.clone(), waiting_room.clone(), mailer.clone())),
         rate_limits: RateLimits::new(settings.limits.clone(), settings.client_address.clone(), Arc::clone(&store)),
         store,
         clock,

@@ -22,6 +22,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::chat::WaitingRoom;
 use crate::http::{ApiError, LimitReached};
 use crate::identity::PasswordHasher;
+use crate::mail::Mailer;
 use crate::store::{Store, StoreError};
 
 /// Upper bounds of the times that requests are counted by, in seconds: around what a read takes, a write, a hash, and what is too long.
@@ -76,12 +77,13 @@ struct Gauges {
     store: Arc<dyn Store>,
     passwords: PasswordHasher,
     waiting_room: WaitingRoom,
+    mailer: Mailer,
 }
 
 impl Metrics {
     /// Numbers that begin at nothing, and those of the parts of a process.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, passwords: PasswordHasher, waiting_room: WaitingRoom) -> Self {
+    pub fn new(store: Arc<dyn Store>, passwords: PasswordHasher, waiting_room: WaitingRoom, mailer: Mailer) -> Self {
         let seconds = || Histogram::new(BUCKETS);
         let mut numbers = Numbers {
             registry: Registry::with_prefix("chat"),
@@ -102,7 +104,7 @@ impl Metrics {
         registry.register("failures", "Answers that are the error envelope, by its code", numbers.failures.clone());
         registry.register("limits_reached", "Requests refused because something happened as often as it may", numbers.limits.clone());
         registry.register("store_errors", "Requests that failed because the store did", numbers.store_errors.clone());
-        registry.register_collector(Box::new(Gauges { store, passwords, waiting_room }));
+        registry.register_collector(Box::new(Gauges { store, passwords, waiting_room, mailer }));
         Self(Arc::new(numbers))
     }
 
@@ -160,6 +162,11 @@ impl Collector for Gauges {
             ("password_hashes_running", "Password hashes that are being computed", hashing.running),
             ("password_hashes_waiting", "Password hashes that wait for a core", hashing.waiting),
             ("polls_waiting", "Requests that wait for news", self.waiting_room.occupancy()),
+            (
+                "mail_relay_refusing",
+                "1 while the mail server refuses mail whoever it goes to",
+                usize::from(self.mailer.is_server_to_blame()),
+            ),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
@@ -194,7 +201,12 @@ mod tests {
     fn metrics(folder: &std::path::Path) -> Metrics {
         let store = SqliteStore::open(folder).expect("a store");
         let passwords = PasswordHasher::new(PasswordCost::LOWEST, 8, 4).expect("a hasher");
-        Metrics::new(Arc::new(store), passwords, WaitingRoom::new(PollLimits { per_session: 1, per_user: 1, in_all: 1 }))
+        Metrics::new(
+            Arc::new(store),
+            passwords,
+            WaitingRoom::new(PollLimits { per_session: 1, per_user: 1, in_all: 1 }),
+            Mailer::unavailable(),
+        )
     }
 
     #[track_caller]

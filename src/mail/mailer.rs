@@ -22,6 +22,8 @@ struct Outbox {
     waiting: AtomicI64,
     /// Whether that it is full has been said since the last count.
     is_full: AtomicBool,
+    /// Whether the mail server refuses mail whoever it goes to.
+    is_server_to_blame: AtomicBool,
     work: Notify,
 }
 
@@ -63,6 +65,18 @@ impl Mailer {
     pub fn notify(&self) {
         if let Some(outbox) = &self.0 {
             outbox.work.notify_one();
+        }
+    }
+
+    /// Whether this process has found that the mail server refuses mail whoever it goes to.
+    #[must_use]
+    pub fn is_server_to_blame(&self) -> bool {
+        self.0.as_ref().is_some_and(|outbox| outbox.is_server_to_blame.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn blame_server(&self, is_to_blame: bool) {
+        if let Some(outbox) = &self.0 {
+            outbox.is_server_to_blame.store(is_to_blame, Ordering::Relaxed);
         }
     }
 

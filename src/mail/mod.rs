@@ -4,6 +4,7 @@
 //! ordered exactly when the change is made, and survives whatever happens to the process. The [`Worker`] takes due mail
 //! from the store, makes its token and sends it. Start at [`start`].
 
+mod blame;
 mod folder;
 mod letters;
 mod line;
@@ -19,6 +20,7 @@ mod writer;
 
 use std::sync::Arc;
 
+pub use blame::is_marked as is_server_to_blame;
 pub use letters::Letters;
 pub use mailer::Mailer;
 pub use smtp::SmtpPatience;
@@ -26,6 +28,7 @@ pub(crate) use smtp::tls_parameters;
 pub use transport::{SmtpCredentials, SmtpSetting, SmtpTls, Transport, TransportError, TransportSetting};
 pub use worker::Worker;
 
+use self::blame::Blame;
 use self::pause::Pause;
 use self::sender::Sender;
 use self::writer::Writer;
@@ -40,7 +43,10 @@ pub fn start(transport: Transport, letters: Letters, tokens: MailTokens, store: 
         log::info!(event = "mail_started", transport = name; "mail goes {}", transport.destination());
         let mailer = Mailer::default();
         let writer = Writer { letters, tokens, store: Arc::clone(&store), clock: clock.clone() };
-        (mailer.clone(), Worker::start(Sender { store, clock, transport, writer, mailer, pause: Pause::default() }))
+        (
+            mailer.clone(),
+            Worker::start(Sender { store, clock, transport, writer, mailer, pause: Pause::default(), blame: Blame::default() }),
+        )
     } else {
         log::warn!(event = "mail_started", transport = name; "no mail is sent: addresses are not verified, lost passwords not replaced");
         (Mailer::unavailable(), Worker::idle())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::{Duration, sleep};
 
+use super::blame::{self, Blame};
 use super::mailer::Mailer;
 use super::pause::{Moment, Pause, mail_delay};
 use super::transport::{Connection, Failure, Transport};
@@ -33,6 +34,7 @@ pub(super) struct Sender {
     pub writer: Writer,
     pub mailer: Mailer,
     pub pause: Pause,
+    pub blame: Blame,
 }
 
 /// Why no mail leaves at present.
@@ -77,7 +79,8 @@ impl Sender {
             Ok(()) => {
                 log::info!(event = "mail_sent", kind = mail.kind.as_str(), user = mail.user.to_string().as_str(); "sent a mail");
                 self.note_answer();
-                self.finish(&draft.mail).await
+                self.finish(&draft.mail).await?;
+                self.note_acceptance().await
             }
             Err(failure) => {
                 *connection = None;
@@ -127,9 +130,15 @@ impl Sender {
             Failure::Refused(reason) => {
                 log_dropped(mail, &reason);
                 self.note_answer();
-                self.finish(mail).await
+                self.finish(mail).await?;
+                self.note_refusal(mail, &reason).await
             }
-            Failure::Deferred(reason) | Failure::Rejected(reason) => {
+            Failure::Rejected(reason) => {
+                self.put_off(mail, link, &reason).await?;
+                self.note_answer();
+                self.note_refusal(mail, &reason).await
+            }
+            Failure::Deferred(reason) => {
                 self.put_off(mail, link, &reason).await?;
                 self.note_answer();
                 Ok(())
@@ -181,6 +190,25 @@ impl Sender {
             log::info!(event = "mail_leaves"; "mail leaves again");
             self.mailer.notify();
         }
+    }
+
+    /// Notes that the mail server has refused a mail for good, which it may do to all.
+    async fn note_refusal(&self, mail: &DueMail, reason: &str) -> Result<(), Trouble> {
+        if !self.blame.note_refusal(&mail.address.key(), reason) {
+            return Ok(());
+        }
+        log::error!(event = "mail_relay_refuses"; "mail to three domains in a row was refused alike, so look at the mail server and MAIL_FROM: {reason}");
+        blame::mark(&*self.store, self.clock.now()).await?;
+        self.mailer.blame_server(true);
+        Ok(())
+    }
+
+    async fn note_acceptance(&self) -> Result<(), Trouble> {
+        if !self.blame.note_acceptance() {
+            return Ok(());
+        }
+        self.mailer.blame_server(false);
+        Ok(blame::unmark(&*self.store, self.clock.now()).await?)
     }
 
     /// Has all who send wait.

@@ -1,9 +1,10 @@
 //! From the order to the letter, and what becomes of mail that does not leave.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chat_functions::domain::{Email, MailKind, MailPurpose, MailToken};
+use chat_functions::mail;
 use chat_functions::store::{AddressMail, DueMail, Link, ProfileChange, ProfileUpdate};
 
 use crate::setup::{BASE_URL, DAY, MINUTE, SENDER, Setup};
@@ -19,6 +20,7 @@ tests!(Context:
     a_recipient_that_is_refused_holds_up_nobody,
     a_recipient_that_is_put_off_is_tried_again,
     what_is_wrong_with_the_sender_drops_no_mail,
+    a_server_that_refuses_three_domains_alike_is_to_blame_until_it_takes_mail,
     mails_that_get_no_answer_hold_up_nobody,
     a_mail_is_tried_30_times_in_a_day_at_most,
     a_note_that_did_not_leave_is_tried_again,
@@ -188,6 +190,37 @@ async fn what_is_wrong_with_the_sender_drops_no_mail(context: Arc<Context>) {
     setup.wait_until_empty().await;
     worker.stop().await;
     setup.tear_down().await;
+}
+
+async fn a_server_that_refuses_three_domains_alike_is_to_blame_until_it_takes_mail(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let addresses = ["one", "two", "three"].map(|domain| format!("ann@{domain}.example"));
+    for address in &addresses {
+        setup.server.refuse(address, "554 5.7.1 Relay access denied");
+        setup.registration(&Email::parse(address).expect("an address")).await;
+    }
+    let (mailer, worker) = setup.start();
+    setup.pass_until(|| mailer.is_server_to_blame()).await;
+    wait_for_mark(&setup, true).await;
+    let told = setup.checked_mail().await;
+    assert!(told.is_none_or(|told| told.starts_with("to do   mail: the mail server has refused mail to three domains")));
+    for address in &addresses {
+        setup.server.take(address);
+    }
+    setup.pass_until(|| !mailer.is_server_to_blame()).await;
+    wait_for_mark(&setup, false).await;
+    assert!(setup.checked_mail().await.is_none_or(|told| told.starts_with("ok      mail: ")));
+    worker.stop().await;
+    setup.tear_down().await;
+}
+
+/// Waits until the store has the mark that the mail server is to blame, or has it no more.
+async fn wait_for_mark(setup: &Setup, is_there: bool) {
+    let begun = Instant::now();
+    while mail::is_server_to_blame(&*setup.other, setup.clock.now()).await.expect("an answer") != is_there {
+        assert!(begun.elapsed() < PATIENCE, "it is not so yet");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn mails_that_get_no_answer_hold_up_nobody(context: Arc<Context>) {

@@ -1,10 +1,11 @@
 //! What a test needs: a store, a mail server, a clock, and people.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use chat_functions::check::check;
 use chat_functions::domain::{Clock, Email, MailKind, PasswordHash, Session, SessionId, Timestamp, UserId, Username};
 use chat_functions::identity::MailTokens;
 use chat_functions::mail::{self, Letters, Mailer, SmtpSetting, SmtpTls, Transport, TransportSetting, Worker};
@@ -69,13 +70,29 @@ impl Setup {
         let folder = tempfile::tempdir().expect("a folder");
         let authorities = folder.path().join("ca.pem");
         std::fs::write(&authorities, self.server.authority()).expect("written");
+        self.load(&authorities, None).mail
+    }
+
+    fn load(&self, authorities: &Path, database: Option<&TestDatabase>) -> Settings {
         let loaded = Settings::load(|name| match name {
+            "APP_ENV" => Some("development".to_owned()),
             "MAIL_URL" => Some(self.server.url()),
             "MAIL_FROM" => Some(format!("Chat <{SENDER}>")),
             "MAIL_CA_FILE" => Some(authorities.display().to_string()),
+            "MONGODB_URI" => database.map(TestDatabase::uri),
             _ => None,
         });
-        loaded.expect("valid settings").mail
+        loaded.expect("valid settings")
+    }
+
+    /// What `--check` says of the mail; nothing where only one process may use the store.
+    pub async fn checked_mail(&self) -> Option<String> {
+        let Place::Database(database) = &self.place else { return None };
+        let folder = tempfile::tempdir().expect("a folder");
+        let authorities = folder.path().join("ca.pem");
+        std::fs::write(&authorities, self.server.authority()).expect("written");
+        let findings = check(&self.load(&authorities, Some(database)), &[]).await;
+        findings.iter().map(ToString::to_string).find(|finding| finding.contains(" mail: "))
     }
 
     /// The same with more to be changed.
