@@ -110,7 +110,7 @@ async fn begin_session(
         parts.store().start_session(stored.user, &stored.password_hash, renewed, &session.record),
         parts.store().list_chat_ids(stored.user, OwnUser::MAX_CHATS),
     )?;
-    Ok(user.map(|user| session.into_body("Login successful", OwnUser::new(user, chats))))
+    Ok(user.map(|user| session.into_body("Login successful", OwnUser::new(user, chats, parts.now))))
 }
 
 fn refused(parts: &Parts, visitor: &Actor) -> ApiError {

@@ -38,7 +38,13 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::DELETE, "/api/auth/sessions", sessions::end_sessions).failing(&[ErrorCode::SessionNotFound]),
         Endpoint::new(Method::GET, "/api/auth/email", email::show_page).page(),
         Endpoint::new(Method::POST, "/api/auth/email", email::send_verification).failing(&[ErrorCode::MailUnavailable]),
-        Endpoint::new(Method::PUT, "/api/auth/email", email::verify_email).open().failing(&[ErrorCode::InvalidMailToken]),
+        Endpoint::new(Method::PUT, "/api/auth/email", email::verify_email).open().failing(&[
+            ErrorCode::InvalidMailToken,
+            ErrorCode::WrongPassword,
+            ErrorCode::PasswordRequired,
+            ErrorCode::EmailTaken,
+            ErrorCode::TooManyChanges,
+        ]),
         Endpoint::new(Method::PUT, "/api/auth/password", password::change_password)
             .failing(&[ErrorCode::WrongPassword, ErrorCode::PasswordTooCommon]),
         Endpoint::new(Method::GET, "/api/auth/password-reset", password_reset::show_page).page(),

@@ -50,8 +50,8 @@ pub(super) async fn change_password(
         let own = confirmation.confirm(&bearer, &current).await?;
         let hash = parts.passwords.hash(new.clone(), personal_words(&own.username, &own.email), parts.net()).await;
         let hash = hash.map_err(|error| error.in_field("newPassword"))?;
-        let notice = parts.mailer.order(MailKind::PasswordChanged, &own.email, parts.now);
-        if parts.store().change_password(bearer.session_key(), &own.password_hash, &hash, notice.as_ref()).await? {
+        let notice = parts.mailer.order(MailKind::PasswordChanged, &own.email, parts.now).map(|mail| mail.at);
+        if parts.store().change_password(bearer.session_key(), &own.password_hash, &hash, notice).await? {
             parts.mailer.notify();
             parts.audit.note("password_changed", &Actor::User(bearer.user()));
             return Ok(Message::new("Password changed successfully"));

@@ -68,7 +68,7 @@ async fn order_reset(store: web::Data<dyn Store>, mailer: web::Data<Mailer>, ema
 }
 
 async fn try_to_order_reset(store: &dyn Store, mailer: &Mailer, email: &EmailKey, now: Timestamp) -> Result<(), StoreError> {
-    let Some((user, address)) = store.find_reset_address(email, now).await? else { return Ok(()) };
+    let Some((user, address)) = store.find_address_owner(email, now).await? else { return Ok(()) };
     if let Some(mail) = mailer.order(MailKind::PasswordReset, &address, now) {
         store.order_mail(user, &mail).await?;
         mailer.notify();

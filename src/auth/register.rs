@@ -118,6 +118,7 @@ async fn create_account(
         username,
         email,
         is_email_verified: false,
+        pending_email: None,
         friends: Vec::new(),
         messages_from: MessagesFrom::default(),
         last_login: Some(parts.now),
@@ -129,7 +130,8 @@ async fn create_account(
         Creation::Created => {
             parts.mailer.notify();
             parts.audit.note("registered", &Actor::User(account.user.id));
-            Ok(HttpResponse::Created().json(session.into_body("Registration successful", OwnUser::new(account.user, Vec::new()))))
+            Ok(HttpResponse::Created()
+                .json(session.into_body("Registration successful", OwnUser::new(account.user, Vec::new(), parts.now))))
         }
         Creation::UsernameTaken => Err(ErrorCode::UsernameTaken.into()),
         Creation::EmailTaken => Err(ErrorCode::EmailTaken.into()),

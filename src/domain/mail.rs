@@ -6,16 +6,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::Timestamp;
+use super::{RECOVERY_MILLIS, Timestamp};
 
 /// What a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MailKind {
     /// Asks the owner of a new account to show that the address is theirs.
     Verification,
-    /// The same after a change of address, to the new one.
+    /// Asks the owner of an address that an account wants to move to.
     NewAddress,
-    /// Tells the old address of that change.
+    /// Tells that such a move was asked for.
+    AddressChangeAsked,
+    /// Tells that the address was changed.
     AddressChanged,
     /// Lets the owner set a new password.
     PasswordReset,
@@ -28,10 +30,12 @@ pub enum MailKind {
 pub enum MailPurpose {
     /// To verify the address of a new account.
     Verification,
-    /// To verify the new address of an account.
+    /// To move an account to a new address.
     NewAddress,
     /// To set a new password.
     PasswordReset,
+    /// The same from an address that the account had: it becomes the account's again.
+    Recovery,
 }
 
 /// The secret in a mail: 256 bits that nobody can guess, worth one use.
@@ -43,7 +47,9 @@ pub struct MailToken([u8; 32]);
 pub struct MailTokenHash([u8; 32]);
 
 impl MailKind {
-    const ALL: [Self; 5] = [Self::Verification, Self::NewAddress, Self::AddressChanged, Self::PasswordReset, Self::PasswordChanged];
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::Verification, Self::NewAddress, Self::AddressChangeAsked, Self::AddressChanged, Self::PasswordReset, Self::PasswordChanged];
 
     /// The name that stores and the log use.
     #[must_use]
@@ -51,6 +57,7 @@ impl MailKind {
         match self {
             Self::Verification => "verification",
             Self::NewAddress => "new_address",
+            Self::AddressChangeAsked => "address_change_asked",
             Self::AddressChanged => "address_changed",
             Self::PasswordReset => "password_reset",
             Self::PasswordChanged => "password_changed",
@@ -70,14 +77,14 @@ impl MailKind {
             Self::Verification => Some(MailPurpose::Verification),
             Self::NewAddress => Some(MailPurpose::NewAddress),
             Self::PasswordReset => Some(MailPurpose::PasswordReset),
-            Self::AddressChanged | Self::PasswordChanged => None,
+            Self::AddressChangeAsked | Self::AddressChanged | Self::PasswordChanged => None,
         }
     }
 }
 
 impl MailPurpose {
     /// Every purpose.
-    pub const ALL: [Self; 3] = [Self::Verification, Self::NewAddress, Self::PasswordReset];
+    pub const ALL: [Self; 4] = [Self::Verification, Self::NewAddress, Self::PasswordReset, Self::Recovery];
 
     /// The name that stores use.
     #[must_use]
@@ -86,7 +93,14 @@ impl MailPurpose {
             Self::Verification => "verification",
             Self::NewAddress => "new_address",
             Self::PasswordReset => "password_reset",
+            Self::Recovery => "recovery",
         }
+    }
+
+    /// Whether a new password may be set.
+    #[must_use]
+    pub fn is_reset(self) -> bool {
+        matches!(self, Self::PasswordReset | Self::Recovery)
     }
 
     /// The inverse of [`as_str`](Self::as_str).
@@ -95,13 +109,14 @@ impl MailPurpose {
         Self::ALL.into_iter().find(|purpose| purpose.as_str() == text)
     }
 
-    /// How long a token is good for: a day for a new account, an hour for a new address, half an hour for a password.
+    /// How long a token is good for: a day for an address, half an hour for a password. One to a recovery address is good as long
+    /// as that is one, which each change of the address prolongs.
     #[must_use]
     pub fn lifetime_millis(self) -> i64 {
         match self {
-            Self::Verification => Timestamp::DAY_MILLIS,
-            Self::NewAddress => 60 * Timestamp::MINUTE_MILLIS,
+            Self::Verification | Self::NewAddress => Timestamp::DAY_MILLIS,
             Self::PasswordReset => 30 * Timestamp::MINUTE_MILLIS,
+            Self::Recovery => RECOVERY_MILLIS,
         }
     }
 }

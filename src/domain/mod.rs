@@ -3,6 +3,7 @@
 //! Each has one fallible constructor; whoever holds a value need not check it again. The limits are constants beside
 //! the check, so that the message a person gets and the rule applied cannot differ. No I/O happens here.
 
+mod addresses;
 mod client_id;
 mod email;
 mod hex;
@@ -16,6 +17,7 @@ mod time;
 mod username;
 mod visible;
 
+pub use addresses::{Addresses, LinkId, MAX_RECOVERY_ADDRESSES, Move, MoveRefusal, PendingEmail, RECOVERY_MILLIS, RecoveryAddress};
 pub use client_id::ClientId;
 pub use email::{Email, EmailKey};
 pub(crate) use hex::Hex;

@@ -123,6 +123,8 @@ impl Session {
     pub const MAX_PER_USER: usize = 20;
     /// Use is written down when the last note of it is at least this old.
     pub const TOUCH_AFTER_MILLIS: i64 = 60_000;
+    /// How long a session shows, after its beginning, that whoever uses it knows the password.
+    pub const FRESH_MILLIS: i64 = 10 * 60_000;
     /// A person counts as online this long after their last use of a session.
     pub const ONLINE_MILLIS: i64 = 2 * 60_000;
 
@@ -136,6 +138,13 @@ impl Session {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires_at && now < self.last_used_at.plus_millis(Self::IDLE_MILLIS)
+    }
+
+    /// Whether the session began so lately that its user need not give the password again. One that a clock which was wrong has
+    /// begun ahead of now did not.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.created_at.is_credible(now) && now < self.created_at.plus_millis(Self::FRESH_MILLIS)
     }
 
     /// Whether this use of the session should be written down.

@@ -52,6 +52,7 @@ error_codes! {
     NotAccepted = FORBIDDEN, "not_accepted", "This person does not take messages from you";
     Blocked = FORBIDDEN, "blocked", "This person cannot be added";
     WrongPassword = FORBIDDEN, "wrong_password", "The current password is wrong";
+    PasswordRequired = FORBIDDEN, "password_required", "This needs the current password";
     NotFound = NOT_FOUND, "not_found", "There is no such route";
     UserNotFound = NOT_FOUND, "user_not_found", "There is no such user";
     ChatNotFound = NOT_FOUND, "chat_not_found", "There is no such chat";
@@ -62,6 +63,8 @@ error_codes! {
     RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time";
     UsernameTaken = CONFLICT, "username_taken", "This username is taken";
     EmailTaken = CONFLICT, "email_taken", "This email address is taken";
+    OwnRecoveryAddress = CONFLICT, "own_recovery_address", "This address is a way back to your account; only a new password set by a mail to it makes it your address again";
+    TooManyChanges = CONFLICT, "too_many_changes", "Your address was changed too often; wait until a former address is forgotten";
     FriendLimit = CONFLICT, "friend_limit", "Your list of friends is full";
     BlockLimit = CONFLICT, "block_limit", "Your list of blocked people is full";
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than this route accepts";

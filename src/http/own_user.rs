@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{OnlineStatus, at_most};
-use crate::domain::{ChatId, Timestamp, UserId};
+use crate::domain::{ChatId, Email, Timestamp, UserId};
 use crate::store::{MAX_FRIENDS, MessagesFrom, User};
 
 /// A person as they see themselves.
@@ -18,6 +18,9 @@ pub struct OwnUser {
     #[schema(examples("ann@example.com"))]
     email: String,
     is_email_verified: bool,
+    /// The address that the account moves to when the link sent there is used; until then the present one counts.
+    #[schema(required, value_type = Option<Email>)]
+    pending_email: Option<String>,
     #[schema(schema_with = at_most::<UserId, MAX_FRIENDS>)]
     friends: Vec<UserId>,
     /// The latest chats, the one with the newest message first.
@@ -37,10 +40,12 @@ impl OwnUser {
     /// Chats that the object lists, latest first.
     pub const MAX_CHATS: usize = 1_000;
 
-    /// The object of a person who is making a request, which is what being online means.
+    /// The object of a person who is making a request `now`, which is what being online means.
     #[must_use]
-    pub fn new(user: User, chats: Vec<ChatId>) -> Self {
+    pub fn new(user: User, chats: Vec<ChatId>, now: Timestamp) -> Self {
+        let pending = user.pending_email.filter(|pending| now < pending.until);
         Self {
+            pending_email: pending.map(|pending| pending.address.as_str().to_owned()),
             id: user.id,
             username: user.username.as_str().to_owned(),
             email: user.email.as_str().to_owned(),

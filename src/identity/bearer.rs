@@ -10,7 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 
 use super::Tokens;
-use crate::domain::{Clock, SessionKey, Timestamp, UserId};
+use crate::domain::{Clock, Session, SessionKey, Timestamp, UserId};
 use crate::http::{ApiError, ErrorCode, Traffic};
 use crate::logging;
 use crate::rate_limits::{Payer, count_and_pass, count_and_refuse};
@@ -58,13 +58,24 @@ impl Bearer {
     ///
     /// Every handler for holders of a token passes through here before it acts.
     pub fn admit<T>(&self, found: Option<Authenticated<T>>) -> Result<T, ApiError> {
+        self.admit_with_session(found).map(|(_session, record)| record)
+    }
+
+    /// The same with the session, where its age matters.
+    pub fn admit_with_session<T>(&self, found: Option<Authenticated<T>>) -> Result<(Session, T), ApiError> {
         let Some(Authenticated { session, record }) = found.filter(|found| found.session.is_live(self.now)) else {
             return Err(unauthorized(true));
         };
         if session.is_touch_due(self.now) {
             self.note_use();
         }
-        Ok(record)
+        Ok((session, record))
+    }
+
+    /// Whose session a request to an open route carries, if it carries a genuine token.
+    #[must_use]
+    pub fn of_open_route(request: &HttpRequest) -> Option<Self> {
+        identify(request).ok()
     }
 
     fn note_use(&self) {

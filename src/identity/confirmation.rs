@@ -35,12 +35,13 @@ impl Confirmation {
     pub async fn confirm(&self, bearer: &Bearer, typed: &str) -> Result<OwnCredentials, ApiError> {
         let store = self.store.get_ref();
         let own = bearer.admit(store.find_own_credentials(bearer.session_key()).await?)?;
+        self.check(bearer.user(), &own.password_hash, typed).await.map(|()| own)
+    }
+
+    /// Whether a password is that of somebody with this hash. A wrong one counts as a guess at that account, as above.
+    pub async fn check(&self, user: UserId, hash: &PasswordHash, typed: &str) -> Result<(), ApiError> {
         let Ok(password) = Password::parse(typed) else { return Err(ErrorCode::WrongPassword.into()) };
-        if self.is_right(bearer.user(), password, own.password_hash.clone()).await? {
-            Ok(own)
-        } else {
-            Err(ErrorCode::WrongPassword.into())
-        }
+        if self.is_right(user, password, hash.clone()).await? { Ok(()) } else { Err(ErrorCode::WrongPassword.into()) }
     }
 
     /// Whether a password is the one of this hash. A wrong one counts as a guess at `whose`, be it an account or a

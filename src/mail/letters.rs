@@ -13,7 +13,6 @@ use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 
 use super::topic::Topic;
 use crate::domain::{Email, MailToken, Timestamp, Username};
-use crate::store::KEEP_PREVIOUS_ADDRESS_MILLIS;
 
 /// The frame of every HTML part, and what stands there for the line of a link.
 const FRAME: &str = include_str!("letters/frame.html");
@@ -49,24 +48,25 @@ impl Letters {
         Self { base_url: base_url.to_owned(), from }
     }
 
-    /// The letter about `topic` to the person `username` at `to`; `token` goes into the link of those that have one.
+    /// The letter about `topic` to the person `username` at `to`; `token`, with how long it is good in milliseconds, goes into the
+    /// link of those that have one.
     pub(super) fn write(
         &self,
         topic: Topic,
         username: &Username,
         to: &Email,
-        token: Option<&MailToken>,
+        token: Option<(&MailToken, i64)>,
         at: Timestamp,
     ) -> Result<Letter, LetterError> {
         let template = topic.template();
-        let lifetime = template.action.map_or(KEEP_PREVIOUS_ADDRESS_MILLIS, |(.., purpose)| purpose.lifetime_millis());
+        let lifetime = token.map_or(0, |(_, lifetime)| lifetime);
         let fill = |text: &str| {
             text.replace("{host}", authority(&self.base_url))
                 .replace("{username}", username.as_str())
                 .replace("{lifetime}", &spoken(lifetime))
         };
-        let code = token.map(MailToken::expose);
-        let link = template.action.zip(token).map(|((path, button, _), token)| Link { url: self.link(path, token), button });
+        let code = token.map(|(token, _)| token.expose());
+        let link = template.action.zip(token).map(|((path, button), (token, _))| Link { url: self.link(path, token), button });
         let (subject, mut text) = (fill(template.subject), fill(template.text));
         if let Some(code) = &code {
             text = text.replace(LINK_LINE, &format!("{LINK_LINE}\n\nIf that page asks for a code, it is this one:\n\n{code}"));
@@ -127,10 +127,14 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-/// A span of time for people: `24 hours`, `1 hour`, `30 minutes`.
+/// A span of time for people, rounded down: `6 days`, `24 hours`, `30 minutes`.
 fn spoken(millis: i64) -> String {
     let minutes = millis / Timestamp::MINUTE_MILLIS;
-    let (count, unit) = if minutes % 60 == 0 { (minutes / 60, "hour") } else { (minutes, "minute") };
+    let (count, unit) = match minutes {
+        ..60 => (minutes, "minute"),
+        60..2_880 => (minutes / 60, "hour"),
+        _ => (minutes / 1_440, "day"),
+    };
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -153,7 +157,7 @@ mod tests {
     use mail_parser::MessageParser;
 
     use super::*;
-    use crate::domain::MailKind;
+    use crate::domain::{MailKind, MailPurpose, RECOVERY_MILLIS};
 
     const BASE: &str = "https://chat.example.com:8443";
     const NOON: Timestamp = Timestamp::from_millis(1_795_438_200_007);
@@ -164,7 +168,14 @@ mod tests {
 
     fn letter(base_url: &str, topic: Topic, token: &MailToken) -> Letter {
         let (username, to) = (Username::parse("ann.lee").expect("a name"), Email::parse("Ann@mail.example.org").expect("an address"));
-        letters(base_url).write(topic, &username, &to, Some(token), NOON).expect("a letter")
+        letters(base_url).write(topic, &username, &to, Some((token, lifetime(topic))), NOON).expect("a letter")
+    }
+
+    fn lifetime(topic: Topic) -> i64 {
+        match topic {
+            Topic::Ordered(kind) => kind.purpose().map_or(0, MailPurpose::lifetime_millis),
+            _ => RECOVERY_MILLIS - 1,
+        }
     }
 
     fn token() -> MailToken {
@@ -204,8 +215,12 @@ mod tests {
             (Topic::Ordered(MailKind::Verification), "/api/auth/email#token="),
             (Topic::Ordered(MailKind::NewAddress), "/api/auth/email#token="),
             (Topic::Ordered(MailKind::PasswordReset), "/api/auth/password-reset#token="),
+            (Topic::WayBack(MailKind::PasswordReset), "/api/auth/password-reset#token="),
+            (Topic::WayBack(MailKind::PasswordChanged), "/api/auth/password-reset#token="),
+            (Topic::WayBack(MailKind::AddressChanged), "/api/auth/password-reset#token="),
+            (Topic::WayBack(MailKind::AddressChangeAsked), "/api/auth/password-reset#token="),
         ];
-        for topic in Topic::ALL {
+        for topic in Topic::all() {
             let token = token();
             let raw = letter(BASE, topic, &token).message.formatted();
             let mail = MessageParser::default().parse(&raw).expect("a mail");
@@ -225,7 +240,7 @@ mod tests {
 
     #[test]
     fn everything_is_filled_in_and_says_who_wrote() {
-        for topic in Topic::ALL {
+        for topic in Topic::all() {
             let letter = letter(BASE, topic, &token());
             let html = html(&letter.subject, &letter.text, None);
             assert!(!letter.text.contains(['{', '}']) && !html.contains(['{', '}']), "{}", letter.text);
@@ -238,13 +253,13 @@ mod tests {
     #[test]
     fn letters_say_how_long_there_is() {
         let said = [
-            (MailKind::Verification, "good for 24 hours"),
-            (MailKind::NewAddress, "good for 1 hour "),
-            (MailKind::PasswordReset, "good for 30 minutes"),
-            (MailKind::AddressChanged, "within 24 hours"),
+            (Topic::Ordered(MailKind::Verification), "good for 24 hours "),
+            (Topic::Ordered(MailKind::NewAddress), "good for 24 hours "),
+            (Topic::Ordered(MailKind::PasswordReset), "good for 30 minutes "),
+            (Topic::WayBack(MailKind::AddressChanged), "good for 6 days "),
         ];
-        for (kind, words) in said {
-            let text = letter(BASE, Topic::Ordered(kind), &token()).text;
+        for (topic, words) in said {
+            let text = letter(BASE, topic, &token()).text;
             assert!(text.contains(words), "{text}");
         }
     }
@@ -252,7 +267,7 @@ mod tests {
     #[test]
     fn lines_are_short_and_of_ascii() {
         let longest = format!("https://{}.example", "a".repeat(245));
-        for topic in Topic::ALL {
+        for topic in Topic::all() {
             for (base, most) in [(BASE, 78), (&longest, 998)] {
                 for line in lines(&letter(base, topic, &token())) {
                     assert!(line.is_ascii(), "{line}");
@@ -264,7 +279,7 @@ mod tests {
 
     #[test]
     fn html_takes_nothing_from_elsewhere_and_escapes_what_it_shows() {
-        for topic in Topic::ALL {
+        for topic in Topic::all() {
             let raw = letter(BASE, topic, &token()).message.formatted();
             let html = MessageParser::default().parse(&raw).expect("a mail").body_html(0).expect("HTML").to_string();
             for foreign in ["<img", "<link", "<style", "<script", "url(", "src="] {

@@ -9,7 +9,7 @@ use super::blame::{self, Blame};
 use super::mailer::Mailer;
 use super::pause::{Moment, Pause, mail_delay};
 use super::transport::{Connection, Failure, Transport};
-use super::writer::{Draft, Writer};
+use super::writer::{Draft, Writer, Written};
 use crate::domain::{Clock, Timestamp};
 use crate::logging::causes;
 use crate::store::{DueMail, Link, Store, StoreError};
@@ -74,7 +74,11 @@ impl Sender {
             Some(open) => open,
             None => connection.insert(self.connect(mail).await?),
         };
-        let Some(draft) = self.writer.write(mail).await? else { return self.finish(mail).await };
+        let draft = match self.writer.write(mail).await? {
+            Written::Draft(draft) => draft,
+            Written::Nothing => return self.finish(mail).await,
+            Written::Later(wait) => return Ok(self.store.postpone_mail(mail, self.clock.now().plus_millis(wait), Link::Stays).await?),
+        };
         match self.holding(&draft.mail, Box::pin(open.send(&draft.letter))).await {
             Ok(()) => {
                 log::info!(event = "mail_sent", kind = mail.kind.as_str(), user = mail.user.to_string().as_str(); "sent a mail");

@@ -8,12 +8,15 @@ use sha2::{Digest as _, Sha256};
 use super::letters::{Letter, Letters};
 use super::sender::Trouble;
 use super::topic::Topic;
-use crate::domain::{Clock, Email, EmailKey, MailPurpose, MailToken, Timestamp};
+use crate::domain::{Clock, Email, EmailKey, MailKind, MailPurpose, MailToken, Timestamp};
 use crate::identity::MailTokens;
 use crate::store::{DueMail, Link, NewMailToken, Quota, Store, ThrottleKey, Ticket};
 
 /// How often an address is told that somebody has registered with it once more.
 const NOTES: Quota = Quota { count: 1, window_millis: Timestamp::DAY_MILLIS };
+/// How often an address is told of one kind of thing. Changes of the address are told always.
+const NOTICES: Quota = Quota { count: 3, window_millis: 60 * Timestamp::MINUTE_MILLIS };
+const NOTICES_LABEL: &[u8] = b"mail/notice\0";
 /// Keeps the counters of these notes apart from all others.
 const NOTES_LABEL: &[u8] = b"mail/already-registered\0";
 
@@ -36,38 +39,75 @@ pub(super) struct Draft {
     pub ticket: Option<Ticket>,
 }
 
+/// What is to be done about a mail.
+pub(super) enum Written {
+    /// It is to be sent at once.
+    Draft(Box<Draft>),
+    /// There is nothing to say any more.
+    Nothing,
+    /// Its address was told as often as it may; so many milliseconds later there is room.
+    Later(i64),
+}
+
 impl Writer {
-    /// The letter for a mail, to be sent at once; `None` when there is nothing to say any more.
-    pub(super) async fn write(&self, mail: &DueMail) -> Result<Option<Draft>, Trouble> {
-        if mail.is_pending
-            && let Some(owned) = self.owned_address(&mail.address.key()).await?
+    /// The letter for a mail.
+    pub(super) async fn write(&self, mail: &DueMail) -> Result<Written, Trouble> {
+        let ticket = match self.count_notice(mail).await? {
+            Ok(ticket) => ticket,
+            Err(wait) => return Ok(Written::Later(wait)),
+        };
+        let draft = self.draft(mail).await?;
+        Ok(draft.map_or(Written::Nothing, |draft| Written::Draft(Box::new(Draft { ticket: draft.ticket.or(ticket), ..draft }))))
+    }
+
+    /// Counts a notice of a kind that is limited; how long to wait if that is one too many.
+    async fn count_notice(&self, mail: &DueMail) -> Result<Result<Option<Ticket>, i64>, Trouble> {
+        if !matches!(mail.kind, MailKind::AddressChangeAsked | MailKind::PasswordChanged) {
+            return Ok(Ok(None));
+        }
+        let digest = Sha256::new().chain_update(NOTICES_LABEL).chain_update(mail.kind.as_str()).chain_update([0]);
+        let key = ThrottleKey(digest.chain_update(mail.address.key().as_str()).finalize().into());
+        let taking = self.store.take(&key, NOTICES, self.clock.now()).await?;
+        Ok(taking.outcome.map(Some))
+    }
+
+    async fn draft(&self, mail: &DueMail) -> Result<Option<Draft>, Trouble> {
+        if (mail.is_pending || mail.kind == MailKind::NewAddress)
+            && let Some(owned) = self.owned_address(mail).await?
         {
             return self.write_note(mail, &owned).await;
         }
-        let token = match mail.kind.purpose() {
+        let topic = if mail.recovery.is_some() { Topic::WayBack(mail.kind) } else { Topic::Ordered(mail.kind) };
+        let token = match mail.recovery.map(|_| MailPurpose::Recovery).or(mail.kind.purpose()) {
             None => None,
             Some(purpose) => match self.put_token(mail, purpose).await? {
-                Some(token) => Some(token),
+                Some(token) => Some((token, self.lifetime(mail, purpose))),
                 None => return Ok(None),
             },
         };
-        let letter = self.letter(Topic::Ordered(mail.kind), mail, &mail.address, token.as_ref());
+        let letter = self.letter(topic, mail, &mail.address, token.as_ref().map(|(token, lifetime)| (token, *lifetime)));
         let (mail, link) = match token {
-            Some(token) => (mail.begun_with(token.hash()), Link::TakenBack),
-            None => (mail.clone(), Link::Stays),
+            // What a way back has been sent before is never taken back.
+            Some((token, _)) if mail.recovery.is_none() => (mail.begun_with(token.hash()), Link::TakenBack),
+            _ => (mail.clone(), Link::Stays),
         };
         Ok(letter.map(|letter| Draft { letter, mail, link, ticket: None }))
     }
 
-    /// The address of an account, as its owner wrote it, if there is one with it.
-    async fn owned_address(&self, address: &EmailKey) -> Result<Option<Email>, Trouble> {
-        if self.store.find_credentials(address).await?.is_none() {
-            return Ok(None);
-        }
-        Ok(self.store.find_reset_address(address, self.clock.now()).await?.map(|(_owner, address)| address))
+    /// How long a token that goes out now is good.
+    fn lifetime(&self, mail: &DueMail, purpose: MailPurpose) -> i64 {
+        let of_way_back = mail.recovery.map(|recovery| recovery.until.as_millis() - self.clock.now().as_millis());
+        of_way_back.unwrap_or_else(|| purpose.lifetime_millis())
     }
 
-    /// A registration with the address of an account: its owner is told, and the registration never becomes anything.
+    /// The address of a mail as another account's owner wrote it, if one has it.
+    async fn owned_address(&self, mail: &DueMail) -> Result<Option<Email>, Trouble> {
+        let owner = self.store.find_address_owner(&mail.address.key(), self.clock.now()).await?;
+        Ok(owner.filter(|(owner, _)| *owner != mail.user).map(|(_owner, address)| address))
+    }
+
+    /// A registration with the address of an account, or an account that wants to move to it: its owner is told, and it never
+    /// becomes anything.
     async fn write_note(&self, mail: &DueMail, owned: &Email) -> Result<Option<Draft>, Trouble> {
         let taking = self.store.take(&note_key(&owned.key()), NOTES, self.clock.now()).await?;
         let Ok(ticket) = taking.outcome else { return Ok(None) };
@@ -78,14 +118,16 @@ impl Writer {
     /// A token for the mail, which the store knows by its hash; `None` when the account is gone or has another address, or the token was
     /// sent before and is of no use any more.
     async fn put_token(&self, mail: &DueMail, purpose: MailPurpose) -> Result<Option<MailToken>, Trouble> {
-        let token = self.tokens.of(mail.id.0, purpose, mail.user, &mail.address.key());
+        let link = mail.recovery.map(|recovery| recovery.id);
+        let order = link.map_or(mail.id.0, |link| link.0);
+        let token = self.tokens.of(order, purpose, mail.user, &mail.address.key());
         let now = self.clock.now();
-        let expires_at = now.plus_millis(purpose.lifetime_millis());
-        let put = NewMailToken { purpose, hash: token.hash(), address: mail.address.clone(), expires_at };
+        let expires_at = now.plus_millis(self.lifetime(mail, purpose));
+        let put = NewMailToken { purpose, hash: token.hash(), address: mail.address.clone(), expires_at, link };
         Ok(self.store.put_mail_token(mail, &put, now).await?.then_some(token))
     }
 
-    fn letter(&self, topic: Topic, mail: &DueMail, to: &Email, token: Option<&MailToken>) -> Option<Letter> {
+    fn letter(&self, topic: Topic, mail: &DueMail, to: &Email, token: Option<(&MailToken, i64)>) -> Option<Letter> {
         let written = self.letters.write(topic, &mail.username, to, token, self.clock.now());
         written.inspect_err(|error| super::sender::log_dropped(mail, &error.to_string())).ok()
     }

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 
 use super::{NewMail, StoreError, User};
-use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId, Username};
+use crate::domain::{
+    Email, EmailKey, LinkId, MailPurpose, MailTokenHash, PasswordHash, Session, SessionHash, SessionKey, Timestamp, UserId, Username,
+};
 
 /// How long the user name of a deleted account is not given to anybody else.
 pub const HOLD_DELETED_NAME_MILLIS: i64 = 90 * Timestamp::DAY_MILLIS;
@@ -11,8 +13,6 @@ pub const HOLD_DELETED_NAME_MILLIS: i64 = 90 * Timestamp::DAY_MILLIS;
 pub const HOLD_REGISTRATION_MILLIS: i64 = Timestamp::DAY_MILLIS;
 /// How long it waits in all, however often it is repeated.
 pub const HOLD_REPEATED_REGISTRATION_MILLIS: i64 = 3 * Timestamp::DAY_MILLIS;
-/// How long after a change of address the old one may still ask for a new password.
-pub const KEEP_PREVIOUS_ADDRESS_MILLIS: i64 = Timestamp::DAY_MILLIS;
 
 /// An account to be created, with its first session.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub enum Creation {
     Created,
     /// Another account has the user name. Told before a taken address when both are.
     UsernameTaken,
-    /// Another account has the address.
+    /// Another account has the address, or it is a way back to one.
     EmailTaken,
 }
 
@@ -123,6 +123,40 @@ pub struct MailTokenOwner {
     pub address: Email,
 }
 
+/// A token that shows whose an address is.
+#[derive(Debug, Clone)]
+pub struct AddressToken {
+    /// Whose it is.
+    pub owner: MailTokenOwner,
+    /// Whether it moves a verified account, which takes more than the token.
+    pub is_move: bool,
+    /// The stored hash of the owner's password.
+    pub password_hash: PasswordHash,
+}
+
+/// What shows, besides its token, that a move of an account is its owner's.
+#[derive(Debug, Clone)]
+pub enum MoveProof {
+    /// A session of the account.
+    Session(SessionHash),
+    /// The password, which was checked against this hash.
+    Password(PasswordHash),
+}
+
+/// What became of a move to a new address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum MoveOutcome {
+    /// It is the account's, and verified.
+    Moved,
+    /// Another account has it by now, so that the account no longer wants it.
+    Taken,
+    /// Another change would displace a way back; nothing was changed.
+    TooMany,
+    /// The token is not good, or the proof not any more; nothing was changed.
+    Refused,
+}
+
 /// A record read together with the session that a request carries.
 ///
 /// The record may be used only after the session was found live; `http::Bearer::admit` is the one place that does it.
@@ -138,8 +172,8 @@ pub struct Authenticated<T> {
 #[async_trait]
 pub trait AccountStore: Send + Sync {
     /// Creates an account with its first session and its mail, or nothing. Of any number of simultaneous attempts for one
-    /// user name or address exactly one succeeds; names and addresses are compared by their keys. The name of a pending
-    /// registration, or of an account deleted less than [`HOLD_DELETED_NAME_MILLIS`] ago, is taken; its address is not.
+    /// user name or address exactly one succeeds; names and addresses are compared by their keys. An address that is a way back to
+    /// an account is taken as long as it is one. The name of a pending registration, or of an account deleted less than [`HOLD_DELETED_NAME_MILLIS`] ago, is taken; its address is not.
     async fn create_account(&self, account: &NewAccount) -> Result<Creation, StoreError>;
 
     /// Notes a registration, which expires [`HOLD_REGISTRATION_MILLIS`] later; nothing when the user name is taken (see
@@ -190,23 +224,22 @@ pub trait AccountStore: Send + Sync {
     async fn find_own_credentials(&self, key: &SessionKey) -> Result<Option<Authenticated<OwnCredentials>>, StoreError>;
 
     /// Sets a new password if the stored hash still is `checked` and the session exists; `false`, and no change, otherwise.
-    /// In the same step all other sessions end, all mail tokens of the account are void, and the notice is ordered.
+    /// In the same step all other sessions end, and so does the wish for another address. If `notice` says when, a notice to
+    /// the address and the ways back is ordered. Links that set a password stay good.
     async fn change_password(
         &self,
         key: &SessionKey,
         checked: &PasswordHash,
         new: &PasswordHash,
-        notice: Option<&NewMail>,
+        notice: Option<Timestamp>,
     ) -> Result<bool, StoreError>;
 
-    /// The account to which a mail to this address may let its owner back in, and the address as it is stored. First an
-    /// account that has the address and has verified it; else one that had it until less than
-    /// [`KEEP_PREVIOUS_ADDRESS_MILLIS`] before `at`, of several the one that gave it up first; else an account that has it
-    /// unverified. Whoever got hold of an account could otherwise have another one take the address, or take it and give it
-    /// up again, and shut the owner out.
-    async fn find_reset_address(&self, email: &EmailKey, at: Timestamp) -> Result<Option<(UserId, Email)>, StoreError>;
+    /// The account that nobody else can have an address of at `at`, and the address as it is stored: it is the account's, or a
+    /// way back to it. A mail to it may let its owner back in. One operation, whether or not there is one.
+    async fn find_address_owner(&self, email: &EmailKey, at: Timestamp) -> Result<Option<(UserId, Email)>, StoreError>;
 
-    /// Whose a token is that may be used for `purpose` at `at`.
+    /// Whose a token is that may be used for `purpose` at `at`. One of [`MailPurpose::Recovery`] may be used for
+    /// [`MailPurpose::PasswordReset`] too.
     async fn find_mail_token(
         &self,
         hash: &MailTokenHash,
@@ -214,14 +247,14 @@ pub trait AccountStore: Send + Sync {
         at: Timestamp,
     ) -> Result<Option<MailTokenOwner>, StoreError>;
 
-    /// Uses a token of [`MailPurpose::PasswordReset`] up to set a new password; `None`, and no change, when it is not good at
-    /// `at`. Of any number of simultaneous uses exactly one succeeds. In the same step all sessions end, all mail tokens
-    /// of the account are void, the address that the token was sent to is the account's and verified, and a notice to it
-    /// is ordered if `notify`. If another account has verified that address by then, the account keeps its present one.
-    ///
-    /// If another account has it unverified, that one loses it, with its mail tokens and its waiting mail: whoever reads the
-    /// mail has shown whose address it is. Its own is the empty one then, which nobody logs in or resets by, until
-    /// [`update_profile`](super::UserStore::update_profile) gives it another. It may lose it a step earlier than the rest.
+    /// The same of a token of [`MailPurpose::Verification`] or [`MailPurpose::NewAddress`]. One operation.
+    async fn find_address_token(&self, hash: &MailTokenHash, at: Timestamp) -> Result<Option<AddressToken>, StoreError>;
+
+    /// Uses a token of [`MailPurpose::PasswordReset`] or [`MailPurpose::Recovery`] up to set a new password; `None`, and no change, when it is not good at
+    /// `at`. Of any number of simultaneous uses exactly one succeeds. In the same step the address that it was sent to is the
+    /// account's and verified, all sessions end, and so does everything junior to that address, as
+    /// [`Addresses::reset_by`](crate::domain::Addresses::reset_by) says, with its links. If `notify`, a notice is ordered to the
+    /// address and the ways back as they were before.
     async fn reset_password(
         &self,
         token: &MailTokenHash,
@@ -230,11 +263,23 @@ pub trait AccountStore: Send + Sync {
         notify: bool,
     ) -> Result<Option<UserId>, StoreError>;
 
-    /// Uses a token of [`MailPurpose::Verification`] or [`MailPurpose::NewAddress`] up: its account's address is verified, or
-    /// its registration becomes an account. `None`, and no change, when it is not good at `at`, or when an account has the
-    /// registration's address by now. Of any number of simultaneous uses exactly one succeeds. Other registrations for
+    /// Uses a token that [`find_address_token`](Self::find_address_token) finds and that is no move up: its account's address is
+    /// verified, or its registration becomes an account. `None`, and no change, when it is not good at `at`, or when an account
+    /// has the registration's address by now. Of any number of simultaneous uses exactly one succeeds. Other registrations for
     /// the address of a new account are gone.
     async fn verify_email(&self, token: &MailTokenHash, at: Timestamp) -> Result<Option<UserId>, StoreError>;
+
+    /// Uses a token that is a move up, if the proof still holds: the address that the account wants is its own and verified, and
+    /// the present one becomes a way back, reached by `link`. Of any number of simultaneous uses exactly one succeeds. If
+    /// `notify`, a notice is ordered to the address and the ways back as they were before.
+    async fn move_address(
+        &self,
+        token: &MailTokenHash,
+        proof: &MoveProof,
+        link: LinkId,
+        at: Timestamp,
+        notify: bool,
+    ) -> Result<MoveOutcome, StoreError>;
 
     /// Deletes an account if the stored hash still is `checked`; `false`, and no change, otherwise. Its sessions, lists,
     /// tokens and waiting mail are gone and its address is free in one step; its name is held for

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::{Email, MailKind, MailPurpose, MailTokenHash, Timestamp, UserId, Username};
+use crate::domain::{Email, LinkId, MailKind, MailPurpose, MailTokenHash, Timestamp, UserId, Username};
 
 /// Mail that may wait for one account: more than all kinds to all its addresses together, of which each waits once. Beyond it the oldest
 /// makes room.
@@ -48,6 +48,8 @@ pub struct DueMail {
     pub begun: Option<MailTokenHash>,
     /// How many attempts may have delivered that token.
     pub unsettled: u32,
+    /// Its link, where the address is a way back to the account.
+    pub recovery: Option<RecoveryLink>,
 }
 
 impl DueMail {
@@ -56,6 +58,15 @@ impl DueMail {
     pub fn begun_with(&self, hash: MailTokenHash) -> Self {
         Self { begun: Some(hash), unsettled: self.unsettled.saturating_add(1), ..self.clone() }
     }
+}
+
+/// The link of a way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoveryLink {
+    /// Which link.
+    pub id: LinkId,
+    /// Until when it is good.
+    pub until: Timestamp,
 }
 
 /// What becomes of the token of a mail that is to be tried again.
@@ -76,8 +87,10 @@ pub struct NewMailToken {
     pub hash: MailTokenHash,
     /// The address that it is sent to.
     pub address: Email,
-    /// When it stops being good.
+    /// When it stops being good. One of [`MailPurpose::Recovery`] is good as long as its address is a way back.
     pub expires_at: Timestamp,
+    /// The link that one of [`MailPurpose::Recovery`] is made of.
+    pub link: Option<LinkId>,
 }
 
 /// The outbox and the tokens that are out.
@@ -105,10 +118,14 @@ pub trait MailStore: Send + Sync {
     /// Removes a taken mail.
     async fn finish_mail(&self, mail: &DueMail) -> Result<(), StoreError>;
 
-    /// Puts a token out for a taken mail, which has begun then; an older one for the same purpose is void. A mail that had begun before
-    /// replaces the token that it began with, until whose end the new one is good. `false`, and nothing is changed, when
+    /// Puts a token out for a taken mail, which has begun then; an older one for the same purpose and address is void. A mail that had
+    /// begun before replaces the token that it began with, until whose end the new one is good. `false`, and nothing is changed, when
     /// * the mail does not wait any more, or the token that it began with was used, voided or is over at `at`;
-    /// * the account is gone, or the token's address is neither its present one nor, for [`MailPurpose::PasswordReset`], its previous one.
+    /// * the account is gone, or the token's address is neither its present one nor, for [`MailPurpose::NewAddress`], the one that it
+    ///   wants, which it wants then as long as the token is good.
+    ///
+    /// A token of [`MailPurpose::Recovery`] is put out only to a way back that is reached by its link. Every mail brings the same, so no
+    /// mail begins by it.
     async fn put_mail_token(&self, mail: &DueMail, token: &NewMailToken, at: Timestamp) -> Result<bool, StoreError>;
 
     /// How many mails wait.

@@ -27,19 +27,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use accounts::{
-    AccountStore, Authenticated, Creation, Credentials, HOLD_DELETED_NAME_MILLIS, HOLD_REGISTRATION_MILLIS,
-    HOLD_REPEATED_REGISTRATION_MILLIS, KEEP_PREVIOUS_ADDRESS_MILLIS, MailTokenOwner, NewAccount, OwnCredentials, PendingRegistration,
+    AccountStore, AddressToken, Authenticated, Creation, Credentials, HOLD_DELETED_NAME_MILLIS, HOLD_REGISTRATION_MILLIS,
+    HOLD_REPEATED_REGISTRATION_MILLIS, MailTokenOwner, MoveOutcome, MoveProof, NewAccount, OwnCredentials, PendingRegistration,
     Registration, RegistrationOutcome,
 };
 pub use changes::{Change, ChangeListener, ChatProgress};
 pub use chats::{Append, ChatHead, ChatStore, Conversation, ConversationCursor, Marking, Message, MessageCursor, NewMessage, Window};
 pub use error::StoreError;
-pub use mail::{DueMail, Link, MAX_MAIL_PER_ACCOUNT, MailId, MailStore, NewMail, NewMailToken};
+pub use mail::{DueMail, Link, MAX_MAIL_PER_ACCOUNT, MailId, MailStore, NewMail, NewMailToken, RecoveryLink};
 pub use throttles::{Quota, Taking, ThrottleKey, ThrottleStore, Ticket};
 use users::Lists;
 pub use users::{
-    AccountData, AddressMail, BlockAddition, Friend, FriendAddition, MAX_BLOCKS, MAX_FRIENDS, MessagesFrom, Peer, Person, ProfileChange,
-    ProfileUpdate, User, UserStore,
+    AccountData, AddressMail, BlockAddition, EmailChange, Friend, FriendAddition, MAX_BLOCKS, MAX_FRIENDS, MessagesFrom, Peer, Person,
+    ProfileChange, ProfileUpdate, User, UserStore,
 };
 
 /// Which backend a store is, as the health route names it.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Authenticated, StoreError};
-use crate::domain::{Email, Session, SessionKey, Timestamp, UserId, Username, UsernamePrefix};
+use crate::domain::{Email, PasswordHash, PendingEmail, Session, SessionKey, Timestamp, UserId, Username, UsernamePrefix};
 
 /// Friends a person may have.
 pub const MAX_FRIENDS: usize = 1_000;
@@ -47,11 +47,12 @@ pub struct User {
     pub id: UserId,
     /// Their public name.
     pub username: Username,
-    /// Their address; empty when it turned out to be somebody else's (see
-    /// [`reset_password`](super::AccountStore::reset_password)).
+    /// Their address; empty when it turned out to be somebody else's.
     pub email: Email,
     /// Whether they have shown that the address is theirs.
     pub is_email_verified: bool,
+    /// The address that they want to move to, past its time or not.
+    pub pending_email: Option<PendingEmail>,
     /// Whom they have added, in the order of adding.
     pub friends: Vec<UserId>,
     /// Whose messages they take.
@@ -133,8 +134,10 @@ pub struct AccountData {
     pub user: User,
     /// When they were last seen.
     pub last_seen: Option<Timestamp>,
-    /// The address before the present one and until when it is kept.
-    pub previous_email: Option<(Email, Timestamp)>,
+    /// The addresses that are ways back, oldest first, past their time or not.
+    pub recovery: Vec<Email>,
+    /// When they end.
+    pub recovery_until: Option<Timestamp>,
     /// Their sessions, most recently used first.
     pub sessions: Vec<Session>,
     /// Whom they have added, and when, in the order of adding.
@@ -149,20 +152,35 @@ pub struct ProfileChange {
     /// A new name.
     pub username: Option<Username>,
     /// A new address.
-    pub email: Option<Email>,
+    pub email: Option<EmailChange>,
     /// A new choice of whose messages to take.
     pub messages_from: Option<MessagesFrom>,
+    /// The hash that the caller's password was checked against, if it was: the change is made only while it is stored.
+    pub checked: Option<PasswordHash>,
 }
 
-/// Whom a change of address is mailed to. The present address is told whenever mail can be sent at all: its owner must
-/// hear of a change that is not theirs, however much mail the new address has been sent.
+/// A change of address.
+#[derive(Debug, Clone)]
+pub struct EmailChange {
+    /// The new one.
+    pub address: Email,
+    /// Whether the caller has shown who they are. If not, only the present address changes nothing.
+    pub is_proven: bool,
+    /// Whether a verified account moves by a link only.
+    pub by_link: bool,
+    /// Whom it is mailed to.
+    pub mail: AddressMail,
+}
+
+/// Whom a change of address is mailed to. The address and the ways back are told whenever mail can be sent at all: their owner
+/// must hear of a change that is not theirs, however much mail the new address has been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressMail {
     /// Nobody.
     None,
-    /// The present address, which is told of it.
+    /// Those that the account has or had.
     ToPresent,
-    /// That one first, and the new one, which is asked to be verified.
+    /// They, and the new one, which is asked to be verified.
     ToBoth,
 }
 
@@ -176,7 +194,13 @@ pub enum ProfileUpdate {
     UsernameTaken,
     /// Another account has the address; nothing was changed.
     EmailTaken,
-    /// The account is gone.
+    /// The address is a way back to the account; nothing was changed.
+    OwnRecovery,
+    /// Another change would displace a way back; nothing was changed.
+    TooManyChanges,
+    /// The address is not the present one, and the caller has not shown who they are; nothing was changed.
+    Unproven,
+    /// The session or the password has gone; nothing was changed.
     NotFound,
 }
 
@@ -239,23 +263,17 @@ pub trait UserStore: Send + Sync {
     /// inner `None` when `peer` does not exist. One operation. `peer` may be the caller.
     async fn find_peer(&self, key: &SessionKey, peer: UserId) -> Result<Option<Authenticated<Option<Peer>>>, StoreError>;
 
-    /// Changes a profile as a whole or not at all, in one step. Of simultaneous attempts for one name or address exactly one
-    /// succeeds; one's own present name and address are not taken; names are held as for
-    /// [`create_account`](super::AccountStore::create_account).
+    /// Changes a profile as a whole or not at all, in one step, if the session exists and the password is the one checked. Of
+    /// simultaneous attempts for one name or address exactly one succeeds; one's own present name and address are not taken;
+    /// names are held as for [`create_account`](super::AccountStore::create_account).
     ///
-    /// An address with another key than the present one is unverified, voids all mail tokens, and makes the present one
-    /// the previous one until [`KEEP_PREVIOUS_ADDRESS_MILLIS`](super::KEEP_PREVIOUS_ADDRESS_MILLIS) after `at`, unless an
-    /// earlier previous one is still kept: somebody who changes the address twice must not shut its owner out. As `mail`
-    /// says, a [`MailKind::AddressChanged`](crate::domain::MailKind) to the present address and a
-    /// [`MailKind::NewAddress`](crate::domain::MailKind) to the new one are ordered. An empty present one is told
-    /// nothing and becomes no previous one. An address that differs only in case is taken over and changes nothing of this.
-    async fn update_profile(
-        &self,
-        user: UserId,
-        change: &ProfileChange,
-        at: Timestamp,
-        mail: AddressMail,
-    ) -> Result<ProfileUpdate, StoreError>;
+    /// What an address does is what [`Addresses::plan`](crate::domain::Addresses::plan) says of the account in that step. The
+    /// present one, in whatever letters, only ends the wish for another. One that counts at once is unverified and voids all
+    /// links to the one that it replaces. As `mail` says, a [`MailKind::AddressChanged`](crate::domain::MailKind) (a
+    /// [`MailKind::AddressChangeAsked`](crate::domain::MailKind) where a link is needed) to the address and the ways back and
+    /// a [`MailKind::Verification`](crate::domain::MailKind) (a [`MailKind::NewAddress`](crate::domain::MailKind)) to the new
+    /// one are ordered.
+    async fn update_profile(&self, key: &SessionKey, change: &ProfileChange, at: Timestamp) -> Result<ProfileUpdate, StoreError>;
 
     /// Adds a friend. Any number of simultaneous additions leaves at most [`MAX_FRIENDS`], none twice and none that the
     /// person has blocked. Whether

@@ -33,10 +33,14 @@ enum Line {
         #[schema(examples("ann@example.com"))]
         email: String,
         is_email_verified: bool,
-        /// The address before this one, for as long as it is kept.
+        /// The address that the account moves to when the link sent there is used.
         #[serde(skip_serializing_if = "Option::is_none")]
-        #[schema(value_type = String, required = false, examples("ann@example.org"))]
-        previous_email: Option<String>,
+        #[schema(value_type = String, required = false, examples("ann@example.net"))]
+        pending_email: Option<String>,
+        /// Former addresses that are a way back to the account, oldest first.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[schema(required = false, max_items = 3)]
+        recovery_emails: Vec<String>,
         #[schema(value_type = MessagesFrom)]
         messages_from: &'static str,
         #[serde(rename = "last_login")]
@@ -109,7 +113,7 @@ pub(super) async fn export(request: HttpRequest, bearer: Bearer, store: web::Dat
         Place::Account => {
             let messages = store.list_messages(bearer.user(), None, PAGE_ENTRIES + 1);
             let (found, messages) = futures_util::try_join!(store.find_account_data(bearer.session_key()), messages)?;
-            let mut lines = account_lines(bearer.admit(found)?);
+            let mut lines = account_lines(bearer.admit(found)?, bearer.now());
             let (messages, next) = message_lines(messages, Room::after(to_ndjson(&lines)?.len()))?;
             lines.extend(messages);
             (lines, next)
@@ -169,13 +173,17 @@ fn conversation_lines(conversations: Vec<Conversation>) -> Result<Page, ApiError
     Ok((lines, next.map(|cursor| format!("{CONVERSATIONS}{cursor}"))))
 }
 
-fn account_lines(data: AccountData) -> Vec<Line> {
+/// What is past its time is no part of it.
+fn account_lines(data: AccountData, now: Timestamp) -> Vec<Line> {
+    let pending = data.user.pending_email.filter(|pending| now < pending.until);
+    let recovery = data.recovery_until.filter(|until| now < *until).map(|_| data.recovery);
     let account = Line::Account {
         id: data.user.id.to_string(),
         username: data.user.username.as_str().to_owned(),
         email: data.user.email.as_str().to_owned(),
         is_email_verified: data.user.is_email_verified,
-        previous_email: data.previous_email.map(|(email, _)| email.as_str().to_owned()),
+        pending_email: pending.map(|pending| pending.address.as_str().to_owned()),
+        recovery_emails: recovery.into_iter().flatten().map(|email| email.as_str().to_owned()).collect(),
         messages_from: data.user.messages_from.as_str(),
         last_login: data.user.last_login,
         last_seen: data.last_seen,

@@ -1,6 +1,7 @@
 //! The User service: profiles, friends, blocks, search, and everything that is kept of a person.
 
 mod account;
+mod address;
 mod blocks;
 mod export;
 mod friends;
@@ -18,8 +19,14 @@ use crate::http::{Endpoint, ErrorCode, Traffic};
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Method::GET, "/api/users/profile", profile::get_profile),
-        Endpoint::new(Method::PUT, "/api/users/profile", profile::update_profile)
-            .failing(&[ErrorCode::UsernameTaken, ErrorCode::EmailTaken]),
+        Endpoint::new(Method::PUT, "/api/users/profile", profile::update_profile).failing(&[
+            ErrorCode::UsernameTaken,
+            ErrorCode::EmailTaken,
+            ErrorCode::OwnRecoveryAddress,
+            ErrorCode::TooManyChanges,
+            ErrorCode::PasswordRequired,
+            ErrorCode::WrongPassword,
+        ]),
         Endpoint::new(Method::DELETE, "/api/users/profile", account::delete_account).failing(&[ErrorCode::WrongPassword]),
         Endpoint::new(Method::GET, "/api/users/friends", friends::list_friends),
         Endpoint::new(Method::POST, "/api/users/friends", friends::add_friend).failing(&[

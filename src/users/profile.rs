@@ -4,12 +4,12 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::{Email, MailKind, MailPurpose, Timestamp, Username};
+use super::address::AddressRules;
+use crate::domain::{Email, Username};
 use crate::http::{ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
 use crate::identity::{Actor, Audit, Bearer};
 use crate::mail::Mailer;
-use crate::rate_limits::{ClientLimits, MailPermission};
-use crate::store::{AddressMail, MessagesFrom, ProfileChange, ProfileUpdate, Store};
+use crate::store::{AddressMail, EmailChange, MessagesFrom, ProfileChange, ProfileUpdate, Store};
 
 #[utoipa::path(
     get,
@@ -22,10 +22,10 @@ pub(super) async fn get_profile(bearer: Bearer, store: web::Data<dyn Store>) -> 
     let (found, chats) =
         futures_util::try_join!(store.find_profile(bearer.session_key()), store.list_chat_ids(bearer.user(), OwnUser::MAX_CHATS))?;
     let user = bearer.admit(found)?;
-    Ok(web::Json(OwnUser::new(user, chats)))
+    Ok(web::Json(OwnUser::new(user, chats, bearer.now())))
 }
 
-/// One field at least.
+/// One field to change at least.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct UpdateProfileBody {
@@ -35,6 +35,9 @@ pub(super) struct UpdateProfileBody {
     email: Option<String>,
     #[schema(value_type = Option<MessagesFrom>)]
     messages_from: Option<String>,
+    /// Needed for a new address unless the session began within the last ten minutes.
+    #[schema(value_type = Option<String>, format = Password, examples("tulip-gravel-onion"))]
+    current_password: Option<String>,
 }
 
 impl RequestBody for UpdateProfileBody {}
@@ -50,7 +53,9 @@ pub(super) struct UpdatedProfile {
     put,
     path = "/api/users/profile",
     summary = "Change the profile",
-    description = "Changes what is given. A new address counts at once and is to be verified again; the old one is told.",
+    description = "Changes what is given. Where the server sends mail a verified account moves to a new address when the link sent \
+        there is used; until then that is `pendingEmail`, and giving the present address ends it. Otherwise the new address counts at \
+        once and is to be verified.",
     request_body(content = UpdateProfileBody, example = json!({ "messagesFrom": "friends" })),
     responses((status = 200, description = "The profile is changed.", body = UpdatedProfile))
 )]
@@ -58,62 +63,61 @@ pub(super) async fn update_profile(
     bearer: Bearer,
     store: web::Data<dyn Store>,
     mailer: web::Data<Mailer>,
-    limits: ClientLimits,
+    rules: AddressRules,
     audit: Audit,
     Json(body): Json<UpdateProfileBody>,
 ) -> Result<web::Json<UpdatedProfile>, ApiError> {
-    let change = check(body)?;
+    let asked = check(body)?;
     let (found, chats) =
         futures_util::try_join!(store.find_profile(bearer.session_key()), store.list_chat_ids(bearer.user(), OwnUser::MAX_CHATS))?;
-    let present = bearer.admit(found)?;
-    let new_address = change.email.as_ref().filter(|email| email.key() != present.email.key());
-    let mail = match new_address {
-        Some(new) => address_mail(&mailer, &limits, &present.email, new, bearer.now()).await?,
-        None => AddressMail::None,
+    let (session, present) = bearer.admit_with_session(found)?;
+    let moves = asked.email.as_ref().is_some_and(|email| email.key() != present.email.key());
+    let checked = rules.prove(&bearer, &session, asked.current_password.as_deref(), moves).await?;
+    let email = match asked.email {
+        Some(address) if moves => Some(rules.change_to(&bearer, &present, address).await?),
+        Some(address) => Some(EmailChange { address, is_proven: false, by_link: true, mail: AddressMail::None }),
+        None => None,
     };
-    match store.update_profile(bearer.user(), &change, bearer.now(), mail).await? {
+    let change = ProfileChange { username: asked.username, email, messages_from: asked.messages_from, checked };
+    match store.update_profile(bearer.session_key(), &change, bearer.now()).await? {
         ProfileUpdate::Updated(user) => {
             mailer.notify();
-            if new_address.is_some() {
-                audit.note("address_changed", &Actor::User(user.id));
+            if moves {
+                let event = if user.email.key() == present.email.key() { "address_change_asked" } else { "address_changed" };
+                audit.note(event, &Actor::User(user.id));
             }
-            Ok(web::Json(UpdatedProfile { message: "Profile updated successfully", user: OwnUser::new(user, chats) }))
+            Ok(web::Json(UpdatedProfile { message: "Profile updated successfully", user: OwnUser::new(user, chats, bearer.now()) }))
         }
         ProfileUpdate::UsernameTaken => Err(ErrorCode::UsernameTaken.into()),
         ProfileUpdate::EmailTaken => Err(ErrorCode::EmailTaken.into()),
+        ProfileUpdate::OwnRecovery => Err(ErrorCode::OwnRecoveryAddress.into()),
+        ProfileUpdate::TooManyChanges => Err(ErrorCode::TooManyChanges.into()),
+        ProfileUpdate::Unproven => Err(ErrorCode::PasswordRequired.into()),
         ProfileUpdate::NotFound => Err(ErrorCode::Unauthorized.into()),
     }
 }
 
-/// The old address is told of the change whenever mail can be sent; the new one gets its mail unless it was sent too many.
-async fn address_mail(
-    mailer: &Mailer,
-    limits: &ClientLimits,
-    present: &Email,
-    new: &Email,
-    now: Timestamp,
-) -> Result<AddressMail, ApiError> {
-    let permission = limits.ask_for_mail(MailPurpose::NewAddress, &new.key()).await?;
-    let may_tell = mailer.order(MailKind::AddressChanged, present, now).is_some();
-    Ok(match permission {
-        MailPermission::Granted if mailer.order(MailKind::NewAddress, new, now).is_some() => AddressMail::ToBoth,
-        _ if may_tell => AddressMail::ToPresent,
-        _ => AddressMail::None,
-    })
+/// What a body asks for.
+struct Asked {
+    username: Option<Username>,
+    email: Option<Email>,
+    messages_from: Option<MessagesFrom>,
+    current_password: Option<String>,
 }
 
-fn check(body: UpdateProfileBody) -> Result<ProfileChange, ApiError> {
+fn check(body: UpdateProfileBody) -> Result<Asked, ApiError> {
     let mut fields = Fields::new();
     if body.username.is_none() && body.email.is_none() && body.messages_from.is_none() {
         for name in ["username", "email", "messagesFrom"] {
             fields.wrong(name, "at least one field is required");
         }
     }
-    let change = ProfileChange {
+    let asked = Asked {
         username: fields.optional("username", body.username, |text| Username::parse(&text)),
         email: fields.optional("email", body.email, |text| Email::parse(&text)),
         messages_from: fields
             .optional("messagesFrom", body.messages_from, |text| MessagesFrom::parse(&text).ok_or("must be everyone or friends")),
+        current_password: body.current_password,
     };
-    fields.finish().map(|()| change)
+    fields.finish().map(|()| asked)
 }

@@ -56,6 +56,13 @@ async fn what_people_do_to_accounts_is_told_with_actor_and_request(context: Arc<
         assert_eq!(answer.status, 200, "{name}: {answer:?}");
         assert_eq!(event(&context, name, &answer).await["actor"], ann.id.as_str(), "{name}");
     }
+    let bob = context.verified_person().await;
+    let new = format!("{}@example.com", new_name());
+    let asked = bob.put("/api/users/profile", &json!({ "email": new })).await;
+    assert_eq!(event(&context, "address_change_asked", &asked).await["actor"], bob.id.as_str());
+    let link = context.mail_to(&new, "Confirm your", 1).await.remove(0).token();
+    let moved = context.anonymous().put("/api/auth/email", &json!({ "token": link, "password": PASSWORD })).await;
+    assert_eq!(event(&context, "address_changed", &moved).await["actor"], bob.id.as_str());
     let bob = context.person().await;
     let login = context.anonymous().log_in(&bob.email, PASSWORD).await;
     assert_eq!(event(&context, "logged_in", &login).await["actor"], bob.id.as_str());

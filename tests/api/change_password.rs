@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::client::{Answer, PASSWORD, Person};
+use crate::client::{Answer, PASSWORD, Person, new_name};
 use crate::context::Context;
 use crate::tests;
 
@@ -16,7 +16,7 @@ tests!(Context:
     of_two_changes_at_once_one_is_made,
     a_change_whose_session_ends_meanwhile_fails_by_the_session,
     a_login_that_overlaps_a_change_does_not_outlive_it,
-    a_change_voids_the_links_that_are_out_and_is_told_by_mail,
+    a_change_ends_the_wish_for_another_address_and_is_told_by_mail,
     bodies_of_another_shape_are_refused,
 );
 
@@ -116,11 +116,14 @@ async fn a_login_that_overlaps_a_change_does_not_outlive_it(context: Arc<Context
     }
 }
 
-async fn a_change_voids_the_links_that_are_out_and_is_told_by_mail(context: Arc<Context>) {
-    let ann = context.person().await;
-    let verification = context.mail_to(&ann.email, "Confirm your", 1).await.remove(0).token().expect("a link");
+async fn a_change_ends_the_wish_for_another_address_and_is_told_by_mail(context: Arc<Context>) {
+    let ann = context.verified_person().await;
+    let address = format!("{}@example.com", new_name());
+    ann.put("/api/users/profile", &json!({ "email": address })).await.ok();
+    let link = context.mail_to(&address, "Confirm your", 1).await.remove(0).token().expect("a link");
     change(&ann, PASSWORD, NEW).await.ok();
-    context.anonymous().put("/api/auth/email", &json!({ "token": verification })).await.fails(422, "invalid_mail_token");
+    assert_eq!(ann.profile().await["pendingEmail"], json!(null));
+    ann.put("/api/auth/email", &json!({ "token": link })).await.fails(422, "invalid_mail_token");
     let told = context.mail_to(&ann.email, "password at", 1).await;
     assert!(told[0].text().contains(&ann.username), "{}", told[0].text());
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use functions_host::FunctionsHost;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::client::{Client, Person};
@@ -89,6 +90,19 @@ impl Context {
     /// Somebody new with an account.
     pub async fn person(&self) -> Person {
         Person::register(&self.client).await
+    }
+
+    /// Somebody new whose address is verified.
+    pub async fn verified_person(&self) -> Person {
+        let person = self.person().await;
+        self.verify_by_mail(&person.email).await;
+        person
+    }
+
+    /// Uses the first link that verifies an address.
+    pub async fn verify_by_mail(&self, email: &str) {
+        let token = self.mail_to(email, "Confirm your", 1).await.remove(0).token().expect("a link");
+        self.client.put("/api/auth/email", &json!({ "token": token })).await.ok();
     }
 
     /// Two people.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::client::{Answer, Person, new_name};
+use crate::client::{Answer, PASSWORD, Person, new_name};
 use crate::context::Context;
 use crate::tests;
 
@@ -15,7 +15,7 @@ tests!(Context:
     of_30_uses_at_once_one_succeeds,
     the_mail_is_sent_again_and_voids_the_older,
     a_verified_address_gets_no_further_mail,
-    a_new_address_is_verified_by_its_own_mail_and_the_old_one_is_told,
+    a_verified_account_moves_by_the_link_and_its_session_or_its_password,
     another_case_of_the_address_changes_nothing_of_this,
     a_token_is_for_its_address_only,
     a_token_is_no_bearer_token_and_the_reverse,
@@ -86,18 +86,39 @@ async fn a_verified_address_gets_no_further_mail(context: Arc<Context>) {
     assert_eq!(context.mail_to(&ann.email, "Confirm your", 1).await.len(), 1);
 }
 
-async fn a_new_address_is_verified_by_its_own_mail_and_the_old_one_is_told(context: Arc<Context>) {
-    let ann = context.person().await;
-    let first = context.mail_to(&ann.email, "Confirm your", 1).await.remove(0).token().expect("a link");
-    verify(&context, &first).await.ok();
-    let address = format!("{}@example.com", new_name());
-    change_address(&ann, &address).await;
-    assert!(!is_verified(&ann).await);
-    let told = context.mail_to(&ann.email, "Your address at", 1).await.remove(0);
-    assert!(!told.text().contains(&address) && !told.text().contains("#token="), "the old address learns no secret: {}", told.text());
-    let second = context.mail_to(&address, "Confirm your", 1).await.remove(0).token().expect("a link");
-    verify(&context, &second).await.ok();
-    assert!(is_verified(&ann).await);
+async fn a_verified_account_moves_by_the_link_and_its_session_or_its_password(context: Arc<Context>) {
+    for by_password in [false, true] {
+        let (ann, bob) = futures_util::join!(context.verified_person(), context.person());
+        let address = format!("{}@example.com", new_name());
+        change_address(&ann, &address).await;
+        let profile = ann.profile().await;
+        assert_eq!((&profile["email"], &profile["isEmailVerified"]), (&json!(ann.email), &json!(true)));
+        assert_eq!(profile["pendingEmail"], address.as_str());
+        let told = context.mail_to(&ann.email, "Another address was asked for", 1).await.remove(0);
+        assert!(!told.text().contains(&address) && !told.text().contains("#token="), "no secret: {}", told.text());
+        let mail = context.mail_to(&address, "Confirm your new", 1).await.remove(0);
+        assert!(mail.text().contains(&ann.username), "it names the account: {}", mail.text());
+        let link = json!({ "token": mail.token().expect("a link") });
+        // Somebody who reads that mail presses the button, logged in to an account of their own perhaps.
+        for answer in [context.anonymous().put(ROUTE, &link).await, bob.put(ROUTE, &link).await] {
+            let body = answer.fails(403, "password_required");
+            assert!(body["message"].as_str().is_some_and(|message| message.contains(&ann.username)), "{body}");
+        }
+        let with = |password: &str| json!({ "token": link["token"], "password": password });
+        for person in [&ann, &bob] {
+            person.put(ROUTE, &with("maple-anchor-violin")).await.fails(403, "wrong_password");
+        }
+        let moved = if by_password { context.anonymous().put(ROUTE, &with(PASSWORD)).await } else { ann.put(ROUTE, &link).await };
+        moved.ok();
+        let profile = ann.profile().await;
+        assert_eq!((&profile["email"], &profile["isEmailVerified"]), (&json!(address), &json!(true)));
+        assert_eq!(profile["pendingEmail"], json!(null));
+        context.anonymous().log_in(&ann.email, PASSWORD).await.fails(401, "invalid_credentials");
+        context.anonymous().log_in(&address, PASSWORD).await.ok();
+        let told = context.mail_to(&ann.email, "Your address at", 1).await.remove(0);
+        assert!(told.token().is_some(), "it brings a way back: {}", told.text());
+        verify(&context, &mail.token().expect("a link")).await.fails(422, "invalid_mail_token");
+    }
 }
 
 async fn another_case_of_the_address_changes_nothing_of_this(context: Arc<Context>) {

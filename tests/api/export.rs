@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::client::{Person, names, text};
+use crate::client::{Person, names, new_name, text};
 use crate::context::Context;
 use crate::tests;
 
 tests!(Context:
     an_export_holds_everything_that_is_kept,
+    all_addresses_of_the_account_are_in_an_export,
     messages_go_on_over_pages,
     chats_go_on_over_pages,
     the_account_counts_towards_the_512_kib_of_its_page,
@@ -57,6 +58,18 @@ async fn an_export_holds_everything_that_is_kept(context: Arc<Context>) {
     assert_eq!(lines, [json!({ "type": "conversation", "chatId": chat["chatId"], "userId": bob.id, "readSeq": 1 })]);
     assert_eq!(next, None);
     assert_eq!(page(&context.person().await, "").await.1, None, "without messages there is one page");
+}
+
+async fn all_addresses_of_the_account_are_in_an_export(context: Arc<Context>) {
+    let ann = context.verified_person().await;
+    let [first, second] = [(); 2].map(|()| format!("{}@example.org", new_name()));
+    ann.put("/api/users/profile", &json!({ "email": first })).await.ok();
+    let link = context.mail_to(&first, "Confirm your", 1).await.remove(0).token();
+    ann.put("/api/auth/email", &json!({ "token": link })).await.ok();
+    ann.put("/api/users/profile", &json!({ "email": second })).await.ok();
+    let account = page(&ann, "").await.0.remove(0);
+    assert_eq!((&account["email"], &account["pendingEmail"]), (&json!(first), &json!(second)));
+    assert_eq!(account["recoveryEmails"], json!([ann.email]));
 }
 
 async fn chats_go_on_over_pages(context: Arc<Context>) {

@@ -57,6 +57,7 @@ mod sessions;
 mod settings;
 #[path = "../support/mod.rs"]
 mod support;
+mod takeover;
 mod terminal_chat;
 mod token_rules;
 mod unread;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         registration_verified::TESTS,
         change_password::TESTS,
         password_reset::TESTS,
+        takeover::TESTS,
         delete_account::TESTS,
         revocation::TESTS,
         key_rotation::TESTS,

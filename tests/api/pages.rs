@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::client::PASSWORD;
+use crate::client::{PASSWORD, new_name};
 use crate::context::Context;
 use crate::support::browser::Browser;
 use crate::tests;
 
 tests!(Context:
     a_button_verifies_an_address,
+    the_button_of_a_new_address_asks_for_the_password_of_the_account,
     a_form_sets_a_new_password,
     a_link_without_its_end_is_mended_by_paste,
 );
@@ -18,6 +19,7 @@ tests!(Context:
 const STATUS: &str = "[role=status]";
 const BUTTON: &str = "button";
 const CODE: &str = "input[id=code]";
+const PASSWORD_FIELD: &str = "input[name=password]";
 const FIELD: &str = "input[name=newPassword]";
 
 async fn a_button_verifies_an_address(context: Arc<Context>) {
@@ -36,6 +38,24 @@ async fn a_button_verifies_an_address(context: Arc<Context>) {
     browser.open(&link).await;
     browser.press(BUTTON).await;
     browser.wait_for_text(STATUS, "ask for a new mail").await;
+}
+
+async fn the_button_of_a_new_address_asks_for_the_password_of_the_account(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let ann = context.verified_person().await;
+    let address = format!("{}@example.com", new_name());
+    ann.put("/api/users/profile", &json!({ "email": address })).await.ok();
+    let token = context.mail_to(&address, "Confirm your new", 1).await.remove(0).token().expect("a link");
+    browser.open(&format!("{}/api/auth/email#token={token}", context.url())).await;
+    assert!(!browser.shows(PASSWORD_FIELD).await);
+    browser.press(BUTTON).await;
+    browser.wait_for_text(STATUS, &ann.username).await;
+    for (password, told) in [("maple-anchor-violin", "password"), (PASSWORD, "Email verified")] {
+        browser.type_into(PASSWORD_FIELD, password).await;
+        browser.press(BUTTON).await;
+        browser.wait_for_text(STATUS, told).await;
+    }
+    assert_eq!(ann.profile().await["email"], address.as_str());
 }
 
 async fn a_form_sets_a_new_password(context: Arc<Context>) {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::client::{Answer, PASSWORD, Person, new_name, text};
+use crate::client::{Answer, PASSWORD, new_name};
 use crate::context::{ALONE, Context};
 use crate::limits::Raw;
 use crate::tests;
@@ -20,9 +20,6 @@ tests!(Context:
     a_token_of_another_purpose_resets_nothing,
     a_reset_verifies_the_address,
     the_mail_goes_to_the_address_as_it_was_registered,
-    the_old_address_gets_an_account_back,
-    the_old_address_gets_an_account_back_though_another_account_has_it,
-    who_has_lost_an_address_can_do_everything_else,
     what_is_no_token_is_refused,
     the_forwarded_host_is_in_no_link,
     neither_host_nor_target_of_a_request_is_in_a_link in ALONE,
@@ -136,77 +133,6 @@ async fn the_mail_goes_to_the_address_as_it_was_registered(context: Arc<Context>
     context.anonymous().register(&name, &email, PASSWORD).await.expect(201.try_into().expect("a status"));
     ask(&context, &email.to_lowercase()).await.expect(202.try_into().expect("a status"));
     assert_eq!(context.mail_to(&email, SUBJECT, 1).await.len(), 1);
-}
-
-async fn the_old_address_gets_an_account_back(context: Arc<Context>) {
-    let ann = context.person().await;
-    let (thief, thief_too) = (format!("{}@example.com", new_name()), format!("{}@example.com", new_name()));
-    for address in [&thief, &thief_too] {
-        ann.put("/api/users/profile", &json!({ "email": address })).await.ok();
-    }
-    context.mail_to(&ann.email, "Your address at", 1).await;
-    context.mail_to(&thief, "Your address at", 1).await;
-    let token = asked_token(&context, &ann.email, 1).await;
-    redeem(&context, &token, NEW).await.ok();
-    let body = context.anonymous().log_in(&ann.email, NEW).await.ok();
-    assert_eq!((&body["user"]["id"], &body["user"]["isEmailVerified"]), (&json!(ann.id), &json!(true)));
-    context.anonymous().log_in(&thief_too, NEW).await.fails(401, "invalid_credentials");
-}
-
-/// Has somebody lose their account's address to a second account, as whoever has hold of their session can; gives the
-/// second account.
-async fn second_account(context: &Context, robbed: &Person) -> Person {
-    let second = context.person().await;
-    robbed.put("/api/users/profile", &json!({ "email": format!("{}@example.com", new_name()) })).await.ok();
-    if context.has_mongodb() {
-        // Compatible servers may refuse the insertion of a value that an update has freed.
-        second.put("/api/users/profile", &json!({ "email": robbed.email })).await.ok();
-        return second;
-    }
-    let username = new_name();
-    let body = context.anonymous().register(&username, &robbed.email, PASSWORD).await.expect(201.try_into().expect("a status"));
-    Person { id: text(&body["user"]["id"]), token: text(&body["token"]), username, email: robbed.email.clone(), ..second }
-}
-
-async fn the_old_address_gets_an_account_back_though_another_account_has_it(context: Arc<Context>) {
-    let ann = context.person().await;
-    let second = second_account(&context, &ann).await;
-    let token = asked_token(&context, &ann.email, 1).await;
-    redeem(&context, &token, NEW).await.ok();
-    let body = context.anonymous().log_in(&ann.email, NEW).await.ok();
-    let user = &body["user"];
-    assert_eq!((&user["id"], &user["email"], &user["isEmailVerified"]), (&json!(ann.id), &json!(ann.email), &json!(true)));
-
-    let profile = second.profile().await;
-    assert_eq!((&profile["id"], &profile["email"], &profile["isEmailVerified"]), (&json!(second.id), &json!(""), &json!(false)));
-    for address in [ann.email.as_str(), "", "lost:", &format!("lost:{}", second.id)] {
-        context.anonymous().log_in(address, PASSWORD).await.fails(401, "invalid_credentials");
-    }
-    second.put("/api/users/profile", &json!({ "email": ann.email })).await.fails(409, "email_taken");
-}
-
-async fn who_has_lost_an_address_can_do_everything_else(context: Arc<Context>) {
-    let ann = context.person().await;
-    let second = second_account(&context, &ann).await;
-    let token = asked_token(&context, &ann.email, 1).await;
-    redeem(&context, &token, NEW).await.ok();
-    let again = async |person: &Person| Answer::of(person.request(reqwest::Method::POST, "/api/auth/email")).await;
-    let with_address = context.person().await;
-    assert_eq!(again(&second).await.shape(), again(&with_address).await.shape());
-    let export = second.get("/api/users/export").await;
-    let account: Value = serde_json::from_slice(export.body.split(|byte| *byte == b'\n').next().expect("a line")).expect("JSON");
-    assert_eq!((&account["id"], &account["email"]), (&json!(second.id), &json!("")));
-    second.put("/api/auth/password", &json!({ "currentPassword": PASSWORD, "newPassword": NEW })).await.ok();
-
-    let address = format!("{}@example.com", new_name());
-    second.put("/api/users/profile", &json!({ "email": address })).await.ok();
-    let token = context.mail_to(&address, "Confirm your", 1).await.remove(0).token().expect("a link");
-    context.anonymous().put("/api/auth/email", &json!({ "token": token })).await.ok();
-    let body = context.anonymous().log_in(&address, NEW).await.ok();
-    assert_eq!((&body["user"]["id"], &body["user"]["isEmailVerified"]), (&json!(second.id), &json!(true)));
-    // Mail that was ordered to no address would have been dropped before the one that has come.
-    let is_dropped = |line: &String| line.contains("mail_dropped") && line.contains(&second.id);
-    assert!(!context.log().iter().any(is_dropped));
 }
 
 async fn what_is_no_token_is_refused(context: Arc<Context>) {

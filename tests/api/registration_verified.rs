@@ -215,6 +215,8 @@ async fn an_address_that_is_not_verified_opens_nothing(context: Arc<Context>) {
     let request = server.client.request(reqwest::Method::PUT, "/api/users/profile").bearer_auth(&token).json(&json!({ "email": other }));
     Answer::of(request).await.ok();
     server.client.log_in(&other, PASSWORD).await.fails(401, "invalid_credentials");
-    server.verify(&server.token(&other, 1).await).await.ok();
+    let link = server.token(&other, 1).await;
+    server.verify(&link).await.fails(403, "password_required");
+    server.client.put("/api/auth/email", &json!({ "token": link, "password": PASSWORD })).await.ok();
     server.client.log_in(&other, PASSWORD).await.ok();
 }

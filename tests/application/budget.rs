@@ -118,7 +118,7 @@ async fn known_and_unknown_addresses_cost_the_same(context: Arc<Context>) {
     assert_eq!(store.create_account(&account).await.expect("an answer"), Creation::Created);
     let token = MailToken::generate().expect("random bytes").hash();
     let expires_at = context.clock.now().plus_millis(MailPurpose::Verification.lifetime_millis());
-    let put = NewMailToken { purpose: MailPurpose::Verification, hash: token, address: known.clone(), expires_at };
+    let put = NewMailToken { purpose: MailPurpose::Verification, hash: token, address: known.clone(), expires_at, link: None };
     let order = NewMail { kind: MailKind::Verification, address: known.clone(), at: context.clock.now() };
     store.order_mail(account.user.id, &order).await.expect("ordered");
     let mail = store.take_due_mail(order.at, expires_at).await.expect("an answer").expect("a mail");

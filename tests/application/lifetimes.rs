@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use chat_functions::domain::{Session, Timestamp};
 use chat_functions::identity::Tokens;
+use serde_json::json;
 
-use crate::client::Person;
+use crate::client::{PASSWORD, Person, new_name, text};
 use crate::support::server::JWT_SECRET;
 use crate::{Context, tests};
 
@@ -14,6 +15,7 @@ tests!(Context:
     a_session_ends_after_14_days_without_use,
     a_used_session_ends_after_30_days,
     use_is_noted_once_a_minute_and_behind_the_answer,
+    a_new_address_needs_the_password_once_a_session_is_ten_minutes_old_or_began_ahead_of_the_clock,
 );
 
 const DAY: i64 = Timestamp::DAY_MILLIS;
@@ -26,6 +28,29 @@ async fn a_session_ends_after_14_days_without_use(context: Arc<Context>) {
     context.clock.advance_millis(10_000);
     ann.get("/api/users/profile").await.fails(401, "unauthorized");
     other.profile().await;
+    context.clear().await;
+}
+
+async fn a_new_address_needs_the_password_once_a_session_is_ten_minutes_old_or_began_ahead_of_the_clock(context: Arc<Context>) {
+    let context = context.fresh_without_mail().await;
+    let ann = Person::register(&context.client).await;
+    let change = async |person: &Person, password: Option<&str>| {
+        let email = format!("{}@example.com", new_name());
+        person.put("/api/users/profile", &json!({ "email": email, "currentPassword": password })).await
+    };
+    context.clock.advance_millis(10 * Timestamp::MINUTE_MILLIS - 30_000);
+    change(&ann, None).await.ok();
+    context.clock.advance_millis(30_000);
+    change(&ann, None).await.fails(403, "password_required");
+    change(&ann, Some("maple-anchor-violin")).await.fails(403, "wrong_password");
+    ann.put("/api/users/profile", &json!({ "messagesFrom": "friends" })).await.ok();
+    change(&ann, Some(PASSWORD)).await.ok();
+    let email = text(&ann.profile().await["email"]);
+    ann.put("/api/users/profile", &json!({ "email": email })).await.ok();
+    let of_clock_ahead = context.another_instance(DAY).log_in(&email, PASSWORD).await.ok();
+    let ahead = Person { token: text(&of_clock_ahead["token"]), ..ann.clone() };
+    change(&ahead, None).await.fails(403, "password_required");
+    change(&ahead, Some(PASSWORD)).await.ok();
     context.clear().await;
 }
 

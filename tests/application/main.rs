@@ -94,6 +94,7 @@ impl Observed {
         let observer = EventHandler::callback(move |event| {
             if let CommandEvent::Started(started) = event
                 && !UPKEEP.contains(&started.command_name.as_str())
+                && !tidies(&started.command)
             {
                 let counter = if looks_for_changes(&started.command) { &of_watcher } else { &of_requests };
                 counter.fetch_add(1, Ordering::SeqCst);
@@ -106,6 +107,13 @@ impl Observed {
         let counter = |count: Arc<AtomicU64>| -> Counter { Box::new(move || count.load(Ordering::SeqCst)) };
         Ok(Self { store: Arc::new(store), operations: counter(operations), watching: counter(watching), database: Some(database) })
     }
+}
+
+/// Whether a command finishes what deletions have left over, or ends ways back whose time is over.
+fn tidies(command: &Document) -> bool {
+    let is_of_deletions = command.get_document("filter").is_ok_and(|filter| filter.contains_key("isListed"));
+    let update = command.get_array("updates").ok().and_then(|updates| updates.first()?.as_document()?.get_document("q").ok());
+    is_of_deletions || update.is_some_and(|filter| filter.keys().eq(["recoveryUntil"]))
 }
 
 /// Whether a command is one of those by which a store hears of the changes of other processes: on the stream of a whole

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_functions::domain::{Email, MailKind, MailPurpose, MailToken};
+use chat_functions::domain::{Email, MailKind, MailToken, Session, SessionId, SessionKey};
 use chat_functions::mail;
-use chat_functions::store::{AddressMail, DueMail, Link, ProfileChange, ProfileUpdate};
+use chat_functions::store::{AddressMail, DueMail, EmailChange, Link, ProfileChange, ProfileUpdate};
 
-use crate::setup::{BASE_URL, DAY, MINUTE, SENDER, Setup};
+use crate::setup::{BASE_URL, DAY, MINUTE, SENDER, Setup, password_hash};
 use crate::support::smtp::{PATIENCE, ReceivedMail, SILENCE};
 use crate::{Context, log, tests};
 
@@ -92,7 +92,7 @@ async fn each_kind_of_mail_arrives(context: Arc<Context>) {
 async fn a_link_is_good_for_as_long_as_its_letter_says(context: Arc<Context>) {
     let setup = Setup::new(&context).await;
     let (_mailer, worker) = setup.start();
-    for purpose in MailPurpose::ALL {
+    for purpose in MailKind::ALL.into_iter().filter_map(MailKind::purpose) {
         let user = setup.account(|_email| None).await;
         let kind = MailKind::parse(purpose.as_str()).expect("the kind of that purpose");
         let before = setup.clock.now();
@@ -271,8 +271,12 @@ async fn mail_that_has_lost_its_reason_is_not_sent(context: Arc<Context>) {
     let setup = Setup::new(&context).await;
     let user = setup.ordering_account().await;
     let address = Email::parse("elsewhere@mail.example.org").expect("an address");
-    let change = ProfileChange { email: Some(address), ..ProfileChange::default() };
-    let changed = setup.store.update_profile(user.id, &change, setup.clock.now(), AddressMail::None).await.expect("an answer");
+    let email = EmailChange { address, is_proven: true, by_link: false, mail: AddressMail::None };
+    let change = ProfileChange { email: Some(email), ..ProfileChange::default() };
+    let session = Session::begin(&SessionId::generate().expect("random bytes"), setup.clock.now(), None);
+    setup.store.start_session(user.id, &password_hash(), None, &session).await.expect("an answer").expect("a person");
+    let key = SessionKey { user: user.id, session: session.hash };
+    let changed = setup.store.update_profile(&key, &change, setup.clock.now()).await.expect("an answer");
     assert!(matches!(changed, ProfileUpdate::Updated(_)));
     let (_mailer, worker) = setup.start();
     setup.wait_until_empty().await;

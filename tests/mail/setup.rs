@@ -131,6 +131,7 @@ impl Setup {
             username,
             email,
             is_email_verified: false,
+            pending_email: None,
             friends: Vec::new(),
             messages_from: MessagesFrom::Everyone,
             last_login: None,
@@ -258,7 +259,7 @@ fn new_person() -> (Username, Email) {
     (Username::parse(&name).expect("a name"), email)
 }
 
-fn password_hash() -> PasswordHash {
+pub fn password_hash() -> PasswordHash {
     PasswordHash::new("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA".to_owned())
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{MailKind, MailPurpose, PasswordHash, Session, UserId};
-use chat_functions::store::{Creation, MAX_MAIL_PER_ACCOUNT, PendingRegistration, RegistrationOutcome, Store};
+use chat_functions::domain::{LinkId, MailKind, MailPurpose, PasswordHash, Session, UserId};
+use chat_functions::store::{
+    Creation, MAX_MAIL_PER_ACCOUNT, MoveOutcome, MoveProof, PendingRegistration, ProfileUpdate, RegistrationOutcome, Store,
+};
 
-use crate::addresses::owner_and_holder;
+use crate::addresses::{verified, want};
 use crate::people::{
     NOW, Person, hash, is_good, may_put, new_account, new_mail, new_registration, new_session, new_token, other_hash, put_token, register,
 };
@@ -18,7 +20,8 @@ tests!(Context:
     of_20_changes_of_one_password_one_succeeds,
     of_30_verifications_by_one_token_one_succeeds,
     of_30_resets_by_one_token_one_succeeds,
-    an_address_is_verified_by_who_has_it_or_taken_by_a_reset,
+    a_move_beside_a_reset_leaves_the_owner_in,
+    an_address_is_one_accounts_whoever_comes_at_once,
     of_50_registrations_of_one_name_one_is_noted,
     of_two_registrations_of_one_address_one_becomes_an_account,
     of_a_link_and_a_repetition_at_once_one_counts,
@@ -137,25 +140,54 @@ async fn of_30_resets_by_one_token_one_succeeds(context: Arc<Context>) {
     }
 }
 
-async fn an_address_is_verified_by_who_has_it_or_taken_by_a_reset(context: Arc<Context>) {
+async fn a_move_beside_a_reset_leaves_the_owner_in(context: Arc<Context>) {
     for _ in 0..20 {
         let store = &*context.store;
-        let (owner, holder) = owner_and_holder(store).await;
-        let of_owner = put_token(store, owner.id(), MailPurpose::PasswordReset, owner.email()).await.hash;
-        let of_holder = put_token(store, holder.id(), MailPurpose::NewAddress, owner.email()).await.hash;
+        let (person, new) = (verified(store).await, new_account().user.email);
+        assert!(matches!(want(store, &person, &new, NOW).await, ProfileUpdate::Updated(_)));
+        let of_move = put_token(store, person.id(), MailPurpose::NewAddress, &new).await.hash;
+        let of_reset = put_token(store, person.id(), MailPurpose::PasswordReset, person.email()).await.hash;
+        let session = person.account.session.hash;
         let answers = at_once(&context, 2, |store, index| async move {
             if index == 0 {
                 let new = other_hash();
-                patiently(|| store.reset_password(&of_owner, &new, NOW, false)).await
+                patiently(|| store.reset_password(&of_reset, &new, NOW, false)).await.is_some()
             } else {
-                patiently(|| store.verify_email(&of_holder, NOW)).await
+                let proof = MoveProof::Session(session);
+                patiently(|| store.move_address(&of_move, &proof, LinkId([1; 16]), NOW, false)).await == MoveOutcome::Moved
             }
         })
         .await;
-        assert_eq!(answers[0], Some(owner.id()), "the password is set in any case");
-        let credentials = store.find_credentials(&owner.email().key()).await.expect("an answer").expect("credentials");
-        assert_eq!((credentials.user, credentials.is_email_verified), (answers[1].unwrap_or(owner.id()), true));
-        assert_eq!(holder.profile(store).await.email.is_empty(), answers[1].is_none());
+        assert!(answers[0], "the password is set in any case");
+        let credentials = store.find_credentials(&person.email().key()).await.expect("an answer").expect("credentials");
+        assert_eq!((credentials.user, credentials.password_hash.expose()), (person.id(), other_hash().expose()));
+        assert!(store.find_credentials(&new.key()).await.expect("an answer").is_none(), "what came later has ended");
+    }
+}
+
+async fn an_address_is_one_accounts_whoever_comes_at_once(context: Arc<Context>) {
+    for _ in 0..20 {
+        let store = &*context.store;
+        let (mover, new) = (verified(store).await, new_account().user.email);
+        assert!(matches!(want(store, &mover, &new, NOW).await, ProfileUpdate::Updated(_)));
+        let token = put_token(store, mover.id(), MailPurpose::NewAddress, &new).await.hash;
+        let (session, mut account) = (mover.account.session.hash, new_account());
+        account.user.email = new.clone();
+        let won = at_once(&context, 2, |store, index| {
+            let account = account.clone();
+            async move {
+                if index == 0 {
+                    let proof = MoveProof::Session(session);
+                    patiently(|| store.move_address(&token, &proof, LinkId([1; 16]), NOW, false)).await == MoveOutcome::Moved
+                } else {
+                    patiently(|| store.create_account(&account)).await == Creation::Created
+                }
+            }
+        })
+        .await;
+        assert_eq!(count(&won, &true), 1, "{won:?}");
+        let owner = store.find_address_owner(&new.key(), NOW).await.expect("an answer").expect("an owner").0;
+        assert_eq!(owner, if won[0] { mover.id() } else { account.user.id });
     }
 }
 

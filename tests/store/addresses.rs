@@ -1,261 +1,362 @@
-//! Changes of the address, and whose it is when several claim it.
+//! Whose an address is: changes at once and by a link, ways back, and who comes before whom.
 
 use std::sync::Arc;
 
-use chat_functions::domain::{Email, MailKind, MailPurpose, Timestamp};
-use chat_functions::store::{AddressMail, KEEP_PREVIOUS_ADDRESS_MILLIS, ProfileChange, ProfileUpdate, Store};
+use chat_functions::domain::{Email, LinkId, MAX_RECOVERY_ADDRESSES, MailKind, MailPurpose, RECOVERY_MILLIS, Timestamp};
+use chat_functions::store::{
+    AddressMail, Creation, EmailChange, MoveOutcome, MoveProof, NewMailToken, ProfileChange, ProfileUpdate, RecoveryLink, Store,
+};
 
-use crate::mail::take_all;
-use crate::people::{NOW, Person, is_good, louder, may_put, new_account, new_session, new_token, other_hash, put_token};
+use crate::mail::{take, take_all};
+use crate::people::{
+    NOW, Person, hash, is_good, louder, may_put, new_account, new_mail, new_session, new_token, other_hash, put_token, to_email,
+};
 use crate::{Context, tests};
 
 tests!(Context:
-    a_new_address_is_unverified_and_voids_all_tokens,
-    the_address_given_up_is_kept_for_a_day,
-    a_second_change_keeps_the_first_previous_address,
-    the_addresses_get_the_mail_that_is_wanted,
-    an_address_in_other_letters_changes_nothing_else,
-    a_refused_change_leaves_tokens_and_orders_no_mail,
-    who_has_verified_an_address_comes_before_who_had_it_and_that_one_before_who_has_it,
-    of_several_who_had_an_address_each_comes_before_who_has_it_unverified,
-    a_reset_takes_the_address_from_who_has_not_verified_it,
-    a_reset_leaves_the_address_with_who_has_verified_it,
-    a_reset_takes_the_address_from_one_account_as_often_as_it_takes,
-    who_has_lost_an_address_can_take_another,
+    an_address_at_once_is_unverified_and_voids_the_links_to_the_old_one,
+    a_verified_account_moves_only_by_the_link,
+    the_present_address_ends_the_wish_and_needs_no_proof,
+    nobody_else_is_kept_from_an_address_that_is_only_wished_for,
+    a_move_needs_a_session_or_the_password_that_was_checked,
+    an_address_that_somebody_has_by_then_is_not_moved_to,
+    a_way_back_is_nobody_elses_until_its_time,
+    ones_own_way_back_is_no_new_address_and_none_is_displaced,
+    every_move_gives_all_ways_back_their_time_again,
+    a_way_back_has_one_link_that_only_use_time_and_seniors_end,
+    the_oldest_address_wins_whatever_came_later,
+    notices_go_to_the_address_and_the_ways_back_as_they_were,
+    a_change_is_made_only_while_session_and_password_are_good,
 );
 
 /// A person whose address is verified.
-async fn verified(store: &dyn Store) -> Person {
+pub async fn verified(store: &dyn Store) -> Person {
     let person = Person::create(store).await;
-    verify(store, &person, person.email()).await;
+    let token = put_token(store, person.id(), MailPurpose::Verification, person.email()).await;
+    assert_eq!(store.verify_email(&token.hash, NOW).await.expect("an answer"), Some(person.id()));
     person
 }
 
-async fn verify(store: &dyn Store, person: &Person, email: &Email) {
-    let token = put_token(store, person.id(), MailPurpose::Verification, email).await;
-    assert_eq!(store.verify_email(&token.hash, NOW).await.expect("an answer"), Some(person.id()));
+async fn change(store: &dyn Store, person: &Person, change: EmailChange, at: Timestamp) -> ProfileUpdate {
+    let change = ProfileChange { email: Some(change), ..ProfileChange::default() };
+    store.update_profile(&person.key(), &change, at).await.expect("an answer")
 }
 
-/// Somebody who has given up their address, and somebody who has it instead, in other letters and unverified.
-pub async fn owner_and_holder(store: &dyn Store) -> (Person, Person) {
-    let (owner, holder) = (Person::create(store).await, Person::create(store).await);
-    owner.move_to_new_address(store, NOW).await;
-    holder.move_to(store, &louder(owner.email()), NOW).await;
-    (owner, holder)
+/// Asks for another address on a server that sends mail.
+pub async fn want(store: &dyn Store, person: &Person, email: &Email, at: Timestamp) -> ProfileUpdate {
+    change(store, person, EmailChange { address: email.clone(), is_proven: true, by_link: true, mail: AddressMail::ToBoth }, at).await
 }
 
-/// Resets the password of somebody by the address that they have, or had.
-async fn reset(store: &dyn Store, person: &Person, notify: bool) {
-    let token = put_token(store, person.id(), MailPurpose::PasswordReset, person.email()).await;
-    assert_eq!(store.reset_password(&token.hash, &other_hash(), NOW, notify).await.expect("an answer"), Some(person.id()));
+async fn use_link(store: &dyn Store, person: &Person, email: &Email, at: Timestamp) -> MoveOutcome {
+    let token = NewMailToken { expires_at: at.plus_millis(1_000), ..new_token(MailPurpose::NewAddress, email) };
+    assert!(may_put(store, person.id(), &token).await);
+    let proof = MoveProof::Session(person.account.session.hash);
+    store.move_address(&token.hash, &proof, LinkId::generate().expect("random bytes"), at, true).await.expect("an answer")
 }
 
-/// The address of somebody after a reset, and whether it is verified.
-async fn address_after_reset(store: &dyn Store, person: &Person) -> (Email, bool) {
-    let user = store.start_session(person.id(), &other_hash(), None, &new_session(NOW)).await.expect("an answer").expect("a person");
-    (user.email, user.is_email_verified)
+/// Moves somebody whose address is verified to another one.
+pub async fn move_by_link(store: &dyn Store, person: &Person, email: &Email, at: Timestamp) {
+    assert!(matches!(want(store, person, email, at).await, ProfileUpdate::Updated(_)));
+    assert_eq!(use_link(store, person, email, at).await, MoveOutcome::Moved);
 }
 
-async fn change(store: &dyn Store, person: &Person, email: &Email, at: Timestamp, mail: AddressMail) -> ProfileUpdate {
-    let change = ProfileChange { email: Some(email.clone()), ..ProfileChange::default() };
-    store.update_profile(person.id(), &change, at, mail).await.expect("an answer")
-}
-
-async fn a_new_address_is_unverified_and_voids_all_tokens(context: Arc<Context>) {
-    let store = &*context.store;
+/// A verified person who has moved so often, with the addresses in their order.
+async fn moved(store: &dyn Store, times: usize) -> (Person, Vec<Email>) {
     let person = verified(store).await;
-    let mut tokens = Vec::new();
-    for purpose in MailPurpose::ALL {
-        tokens.push(put_token(store, person.id(), purpose, person.email()).await);
+    let mut addresses = vec![person.email().clone()];
+    for _ in 0..times {
+        addresses.push(new_account().user.email);
+        move_by_link(store, &person, &addresses[addresses.len() - 1], NOW).await;
     }
-    let new = new_account().user.email;
-    let ProfileUpdate::Updated(user) = change(store, &person, &new, NOW, AddressMail::None).await else { panic!("not updated") };
-    assert_eq!((user.email, user.is_email_verified), (new.clone(), false));
-    for token in &tokens {
-        assert!(!is_good(store, token).await);
+    (person, addresses)
+}
+
+/// Puts the link to a way back out, as a mail to it does. Takes all mail that is due.
+pub async fn put_way_back(store: &dyn Store, person: &Person, address: &Email) -> NewMailToken {
+    store.order_mail(person.id(), &new_mail(MailKind::PasswordReset, address, NOW)).await.expect("ordered");
+    loop {
+        let due = take(store, NOW).await.expect("a mail");
+        if let Some(RecoveryLink { id, .. }) = due.recovery.filter(|_| due.address == *address) {
+            let token = NewMailToken { link: Some(id), ..new_token(MailPurpose::Recovery, address) };
+            assert!(store.put_mail_token(&due, &token, NOW).await.expect("an answer"));
+            store.finish_mail(&due).await.expect("finished");
+            return token;
+        }
+        store.finish_mail(&due).await.expect("finished");
     }
-    let credentials = store.find_credentials(&new.key()).await.expect("an answer").expect("credentials");
-    assert!(!credentials.is_email_verified);
 }
 
-async fn the_address_given_up_is_kept_for_a_day(context: Arc<Context>) {
-    let store = &*context.store;
-    let person = Person::create(store).await;
-    assert_eq!(person.data(store).await.previous_email, None);
-    person.move_to_new_address(store, NOW).await;
-    let until = NOW.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS);
-    assert_eq!(person.data(store).await.previous_email, Some((person.email().clone(), until)));
+/// Whether a token to a way back may be put out by a mail to it.
+async fn may_put_back(store: &dyn Store, person: &Person, token: &NewMailToken) -> bool {
+    store.order_mail(person.id(), &new_mail(MailKind::PasswordReset, &token.address, NOW)).await.expect("ordered");
+    let due = take(store, NOW).await.expect("a mail");
+    let is_put = store.put_mail_token(&due, token, NOW).await.expect("an answer");
+    store.finish_mail(&due).await.expect("finished");
+    is_put
 }
 
-async fn a_second_change_keeps_the_first_previous_address(context: Arc<Context>) {
-    let store = &*context.store;
-    let person = Person::create(store).await;
-    let until = NOW.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS);
-    person.move_to_new_address(store, NOW).await;
-    let third = person.move_to_new_address(store, until.plus_millis(-1)).await;
-    assert_eq!(person.data(store).await.previous_email, Some((person.email().clone(), until)));
-    person.move_to_new_address(store, until).await;
-    let next = until.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS);
-    assert_eq!(person.data(store).await.previous_email, Some((third, next)), "once the first one's time is over");
+async fn owner(store: &dyn Store, email: &Email, at: Timestamp) -> Option<chat_functions::domain::UserId> {
+    store.find_address_owner(&louder(email).key(), at).await.expect("an answer").map(|(owner, _)| owner)
 }
 
-async fn the_addresses_get_the_mail_that_is_wanted(context: Arc<Context>) {
+async fn an_address_at_once_is_unverified_and_voids_the_links_to_the_old_one(context: Arc<Context>) {
     let alone = context.alone().await;
     let store = &*alone.store;
-    let (person, new) = (Person::create(store).await, new_account().user.email);
-    let at = NOW.plus_millis(1_000);
-    assert!(matches!(change(store, &person, &new, at, AddressMail::ToBoth).await, ProfileUpdate::Updated(_)));
-    assert!(take_all(store, NOW).await.is_empty(), "due when they are ordered");
-    let mut mail = take_all(store, at).await;
+    for by_link in [true, false] {
+        let person = if by_link { Person::create(store).await } else { verified(store).await };
+        let new = new_account().user.email;
+        let reset = put_token(store, person.id(), MailPurpose::PasswordReset, person.email()).await;
+        let asked = EmailChange { address: new.clone(), is_proven: true, by_link, mail: AddressMail::ToBoth };
+        let ProfileUpdate::Updated(user) = change(store, &person, asked, NOW).await else { panic!("not updated") };
+        assert_eq!((&user.email, user.is_email_verified, user.pending_email), (&new, false, None));
+        assert!(!is_good(store, &reset).await);
+        assert_eq!((owner(store, person.email(), NOW).await, owner(store, &new, NOW).await), (None, Some(person.id())));
+        assert_eq!(person.data(store).await.recovery, []);
+        let mut mail = take_all(store, NOW).await;
+        mail.sort_by_key(|(kind, _)| kind.as_str());
+        let told = (MailKind::AddressChanged, person.email().as_str().to_owned());
+        assert_eq!(mail, [told, (MailKind::Verification, new.as_str().to_owned())]);
+    }
+    alone.tear_down().await;
+}
+
+async fn a_verified_account_moves_only_by_the_link(context: Arc<Context>) {
+    let alone = context.alone().await;
+    let store = &*alone.store;
+    let (person, new) = (verified(store).await, new_account().user.email);
+    let ProfileUpdate::Updated(user) = want(store, &person, &new, NOW).await else { panic!("not updated") };
+    let pending = user.pending_email.expect("a wish");
+    assert_eq!((&user.email, user.is_email_verified, &pending.address), (person.email(), true, &new));
+    assert_eq!(pending.until, NOW.plus_millis(Timestamp::DAY_MILLIS));
+    assert!(store.find_credentials(&new.key()).await.expect("an answer").is_none());
+    assert_eq!(owner(store, &new, NOW).await, None, "no key, and no reset goes there");
+    let mut mail = take_all(store, NOW).await;
     mail.sort_by_key(|(kind, _)| kind.as_str());
-    let expected = [(MailKind::AddressChanged, person.email().as_str().to_owned()), (MailKind::NewAddress, new.as_str().to_owned())];
-    assert_eq!(mail, expected);
-    let next = new_account().user.email;
-    assert!(matches!(change(store, &person, &next, at, AddressMail::ToPresent).await, ProfileUpdate::Updated(_)));
-    assert_eq!(take_all(store, at).await, [(MailKind::AddressChanged, new.as_str().to_owned())]);
-    person.move_to_new_address(store, at).await;
-    assert_eq!(store.count_mail().await.expect("a number"), 3, "none when none is wanted");
+    let asked = (MailKind::AddressChangeAsked, person.email().as_str().to_owned());
+    assert_eq!(mail, [asked, (MailKind::NewAddress, new.as_str().to_owned())]);
+    assert_eq!(use_link(store, &person, &new, NOW).await, MoveOutcome::Moved);
+    let user = person.profile(store).await;
+    assert_eq!((&user.email, user.is_email_verified, user.pending_email), (&new, true, None));
+    let data = person.data(store).await;
+    assert_eq!((data.recovery, data.recovery_until), (vec![person.email().clone()], Some(NOW.plus_millis(RECOVERY_MILLIS))));
+    assert!(store.find_credentials(&person.email().key()).await.expect("an answer").is_none(), "a way back logs nobody in");
+    assert!(store.find_credentials(&new.key()).await.expect("an answer").is_some());
     alone.tear_down().await;
 }
 
-async fn an_address_in_other_letters_changes_nothing_else(context: Arc<Context>) {
-    let alone = context.alone().await;
-    let store = &*alone.store;
-    let person = verified(store).await;
-    let token = put_token(store, person.id(), MailPurpose::PasswordReset, person.email()).await;
-    let ProfileUpdate::Updated(user) = change(store, &person, &louder(person.email()), NOW, AddressMail::ToBoth).await else {
-        panic!("not updated")
-    };
-    assert_eq!((user.email, user.is_email_verified), (louder(person.email()), true));
-    assert!(is_good(store, &token).await);
-    assert_eq!(person.data(store).await.previous_email, None);
-    assert_eq!(store.count_mail().await.expect("a number"), 0);
-    alone.tear_down().await;
-}
-
-async fn a_refused_change_leaves_tokens_and_orders_no_mail(context: Arc<Context>) {
-    let alone = context.alone().await;
-    let store = &*alone.store;
-    let (person, other) = (Person::create(store).await, Person::create(store).await);
-    let token = put_token(store, person.id(), MailPurpose::PasswordReset, person.email()).await;
-    assert_eq!(change(store, &person, &louder(other.email()), NOW, AddressMail::ToBoth).await, ProfileUpdate::EmailTaken);
-    assert!(is_good(store, &token).await);
-    assert_eq!(person.data(store).await.previous_email, None);
-    assert_eq!(store.count_mail().await.expect("a number"), 0);
-    alone.tear_down().await;
-}
-
-async fn who_has_verified_an_address_comes_before_who_had_it_and_that_one_before_who_has_it(context: Arc<Context>) {
+async fn the_present_address_ends_the_wish_and_needs_no_proof(context: Arc<Context>) {
     let store = &*context.store;
-    let (owner, holder) = owner_and_holder(store).await;
-    let end = NOW.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS);
-    let find = async |at| store.find_reset_address(&owner.email().key(), at).await.expect("an answer");
-    let (of_owner, of_holder) = (Some((owner.id(), owner.email().clone())), Some((holder.id(), louder(owner.email()))));
-    assert_eq!((find(NOW).await, find(end.plus_millis(-1)).await), (of_owner.clone(), of_owner));
-    assert_eq!(find(end).await, of_holder, "when nobody had it within a day");
-    verify(store, &holder, owner.email()).await;
-    assert_eq!((find(NOW).await, find(end).await), (of_holder.clone(), of_holder));
+    let (person, new) = (verified(store).await, new_account().user.email);
+    assert!(matches!(want(store, &person, &new, NOW).await, ProfileUpdate::Updated(_)));
+    let token = put_token(store, person.id(), MailPurpose::NewAddress, &new).await;
+    let unproven = |address| EmailChange { address, is_proven: false, by_link: true, mail: AddressMail::None };
+    assert_eq!(change(store, &person, unproven(new_account().user.email), NOW).await, ProfileUpdate::Unproven);
+    assert!(is_good(store, &token).await);
+    let ProfileUpdate::Updated(user) = change(store, &person, unproven(louder(person.email())), NOW).await else { panic!("refused") };
+    assert_eq!((&user.email, user.is_email_verified, user.pending_email), (person.email(), true, None));
+    assert!(!is_good(store, &token).await);
+    // Another wish takes the place of the one before.
+    let other = new_account().user.email;
+    assert!(matches!(want(store, &person, &new, NOW).await, ProfileUpdate::Updated(_)));
+    let token = put_token(store, person.id(), MailPurpose::NewAddress, &new).await;
+    assert!(matches!(want(store, &person, &other, NOW).await, ProfileUpdate::Updated(_)));
+    assert!(!is_good(store, &token).await);
 }
 
-async fn of_several_who_had_an_address_each_comes_before_who_has_it_unverified(context: Arc<Context>) {
+async fn nobody_else_is_kept_from_an_address_that_is_only_wished_for(context: Arc<Context>) {
     let store = &*context.store;
-    let (first, second, holder) = (Person::create(store).await, Person::create(store).await, Person::create(store).await);
-    first.move_to_new_address(store, NOW).await;
-    // So long ago that its own address is its previous one no more.
-    second.move_to(store, first.email(), NOW.plus_millis(-KEEP_PREVIOUS_ADDRESS_MILLIS)).await;
-    second.move_to_new_address(store, NOW.plus_millis(1)).await;
-    holder.move_to(store, first.email(), NOW.plus_millis(1)).await;
-    for (millis, expected) in [(-1, &first), (0, &second), (1, &holder)] {
-        let at = NOW.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS + millis);
-        let found = store.find_reset_address(&first.email().key(), at).await.expect("an answer");
-        assert_eq!(found, Some((expected.id(), first.email().clone())), "{millis} ms after a day");
+    let (ann, bob, mut third) = (verified(store).await, verified(store).await, new_account());
+    for person in [&ann, &bob] {
+        assert!(matches!(want(store, person, &third.user.email, NOW).await, ProfileUpdate::Updated(_)));
     }
+    third.user.email = louder(&third.user.email);
+    assert_eq!(store.create_account(&third).await.expect("an answer"), Creation::Created);
 }
 
-async fn a_reset_takes_the_address_from_who_has_not_verified_it(context: Arc<Context>) {
+async fn a_move_needs_a_session_or_the_password_that_was_checked(context: Arc<Context>) {
+    let store = &*context.store;
+    let (person, stranger, new) = (verified(store).await, verified(store).await, new_account().user.email);
+    assert!(matches!(want(store, &person, &new, NOW).await, ProfileUpdate::Updated(_)));
+    let token = put_token(store, person.id(), MailPurpose::NewAddress, &new).await;
+    let found = store.find_address_token(&token.hash, NOW).await.expect("an answer").expect("an owner");
+    assert!(found.is_move && found.owner.user == person.id() && found.password_hash.expose() == hash().expose());
+    assert_eq!(store.verify_email(&token.hash, NOW).await.expect("an answer"), None, "not by the link alone");
+    let ended = new_session(NOW).hash;
+    for proof in [MoveProof::Session(ended), MoveProof::Session(stranger.account.session.hash), MoveProof::Password(other_hash())] {
+        let outcome = store.move_address(&token.hash, &proof, LinkId([1; 16]), NOW, true).await.expect("an answer");
+        assert_eq!(outcome, MoveOutcome::Refused);
+    }
+    assert!(store.change_password(&person.key(), &hash(), &other_hash(), None).await.expect("an answer"));
+    let outcome = store.move_address(&token.hash, &MoveProof::Password(other_hash()), LinkId([1; 16]), NOW, true).await;
+    assert_eq!(outcome.expect("an answer"), MoveOutcome::Refused, "a change of password ends the wish");
+    assert_eq!(person.profile(store).await.email, *person.email());
+}
+
+async fn an_address_that_somebody_has_by_then_is_not_moved_to(context: Arc<Context>) {
+    let store = &*context.store;
+    let (person, mut other) = (verified(store).await, new_account());
+    assert!(matches!(want(store, &person, &other.user.email, NOW).await, ProfileUpdate::Updated(_)));
+    other.user.email = louder(&other.user.email);
+    assert_eq!(store.create_account(&other).await.expect("an answer"), Creation::Created);
+    assert_eq!(use_link(store, &person, &other.user.email, NOW).await, MoveOutcome::Taken);
+    let user = person.profile(store).await;
+    assert_eq!((&user.email, user.is_email_verified, user.pending_email), (person.email(), true, None));
+    assert_eq!(person.data(store).await.recovery, []);
+}
+
+async fn a_way_back_is_nobody_elses_until_its_time(context: Arc<Context>) {
     let alone = context.alone().await;
     let store = &*alone.store;
-    let (owner, holder) = (Person::create(store).await, Person::create(store).await);
-    let bystander = Person::create(store).await;
-    let kept = put_token(store, bystander.id(), MailPurpose::PasswordReset, bystander.email()).await;
-    owner.move_to_new_address(store, NOW).await;
-    assert!(matches!(change(store, &holder, &louder(owner.email()), NOW, AddressMail::ToBoth).await, ProfileUpdate::Updated(_)));
-    let mut tokens = Vec::new();
-    for purpose in MailPurpose::ALL {
-        tokens.push(put_token(store, holder.id(), purpose, owner.email()).await);
-    }
-    reset(store, &owner, true).await;
-    assert_eq!(address_after_reset(store, &owner).await, (owner.email().clone(), true));
-    let credentials = store.find_credentials(&owner.email().key()).await.expect("an answer").expect("credentials");
-    assert_eq!((credentials.user, credentials.is_email_verified), (owner.id(), true));
+    let (person, addresses) = moved(store, 1).await;
+    let end = NOW.plus_millis(RECOVERY_MILLIS);
+    let mut account = new_account();
+    (account.user.email, account.user.created_at) = (louder(&addresses[0]), end.plus_millis(-1));
+    assert_eq!(store.create_account(&account).await.expect("an answer"), Creation::EmailTaken);
+    let other = Person::create(store).await;
+    let to_it = ProfileChange { email: Some(to_email(&addresses[0])), ..ProfileChange::default() };
+    assert_eq!(store.update_profile(&other.key(), &to_it, end.plus_millis(-1)).await.expect("an answer"), ProfileUpdate::EmailTaken);
+    assert_eq!((owner(store, &addresses[0], end.plus_millis(-1)).await, owner(store, &addresses[0], end).await), (Some(person.id()), None));
+    // Compatible servers may refuse the insertion of a value that an update has freed.
+    assert!(matches!(store.update_profile(&other.key(), &to_it, end).await, Ok(ProfileUpdate::Updated(_))));
+    assert_eq!((owner(store, &addresses[0], end).await, owner(store, &addresses[1], end).await), (Some(other.id()), Some(person.id())));
+    alone.tear_down().await;
+}
 
-    let data = holder.data(store).await;
-    let lost = data.user.email;
-    assert_eq!((lost.as_str(), data.user.is_email_verified), ("", false), "it has no address, and its session goes on");
-    assert_eq!(data.previous_email.expect("one").0, *holder.email());
-    assert!(store.find_credentials(&lost.key()).await.expect("an answer").is_none());
-    assert_eq!(store.find_reset_address(&lost.key(), NOW).await.expect("an answer"), None);
-    for token in &tokens {
-        assert!(!is_good(store, token).await);
-        for address in [owner.email(), &lost] {
-            let put = may_put(store, holder.id(), &new_token(token.purpose, address)).await;
-            assert!(!put, "mail to the address is no more about that account");
+async fn ones_own_way_back_is_no_new_address_and_none_is_displaced(context: Arc<Context>) {
+    let store = &*context.store;
+    let (person, addresses) = moved(store, MAX_RECOVERY_ADDRESSES).await;
+    let before = person.data(store).await;
+    assert_eq!(before.recovery, addresses[..MAX_RECOVERY_ADDRESSES]);
+    for by_link in [true, false] {
+        let back = EmailChange { address: louder(&addresses[1]), is_proven: true, by_link, mail: AddressMail::ToBoth };
+        assert_eq!(change(store, &person, back, NOW).await, ProfileUpdate::OwnRecovery);
+    }
+    assert_eq!(want(store, &person, &new_account().user.email, NOW).await, ProfileUpdate::TooManyChanges);
+    assert_eq!(person.data(store).await, before);
+    let later = NOW.plus_millis(RECOVERY_MILLIS);
+    assert!(matches!(want(store, &person, &new_account().user.email, later).await, ProfileUpdate::Updated(_)));
+}
+
+async fn every_move_gives_all_ways_back_their_time_again(context: Arc<Context>) {
+    let store = &*context.store;
+    let (person, addresses) = moved(store, 1).await;
+    let later = NOW.plus_millis(RECOVERY_MILLIS - 2_000);
+    let new = new_account().user.email;
+    move_by_link(store, &person, &new, later).await;
+    let data = person.data(store).await;
+    assert_eq!((data.recovery, data.recovery_until), (addresses.clone(), Some(later.plus_millis(RECOVERY_MILLIS))));
+    assert_eq!(owner(store, &addresses[0], later.plus_millis(RECOVERY_MILLIS - 1)).await, Some(person.id()));
+}
+
+async fn a_way_back_has_one_link_that_only_use_time_and_seniors_end(context: Arc<Context>) {
+    let alone = context.alone().await;
+    let store = &*alone.store;
+    let (mut person, addresses) = moved(store, 2).await;
+    take_all(store, NOW).await;
+    let until = NOW.plus_millis(RECOVERY_MILLIS);
+    let senior = put_way_back(store, &person, &addresses[0]).await;
+    let junior = put_way_back(store, &person, &addresses[1]).await;
+    assert_ne!(senior.link, junior.link);
+    assert_eq!(put_way_back(store, &person, &addresses[0]).await.link, senior.link, "the same link in every mail");
+    assert!(may_put_back(store, &person, &senior).await);
+    let at_another = NewMailToken { link: junior.link, ..senior.clone() };
+    assert!(!may_put_back(store, &person, &at_another).await);
+    // A log-in, a change of password, another link to the address and a wish end neither.
+    person.log_in(store, NOW).await;
+    assert!(store.change_password(&person.key(), &hash(), &hash(), Some(NOW)).await.expect("an answer"));
+    let to_email = put_token(store, person.id(), MailPurpose::PasswordReset, &addresses[2]).await;
+    assert!(matches!(want(store, &person, &new_account().user.email, NOW).await, ProfileUpdate::Updated(_)));
+    for token in [&senior, &junior] {
+        let last = store.find_mail_token(&token.hash, token.purpose, until.plus_millis(-1)).await.expect("an answer");
+        assert_eq!(last.map(|owner| owner.user), Some(person.id()));
+        assert!(store.find_mail_token(&token.hash, token.purpose, until).await.expect("an answer").is_none());
+    }
+    assert!(is_good(store, &to_email).await);
+    let as_reset = store.find_mail_token(&senior.hash, MailPurpose::PasswordReset, NOW).await.expect("an answer");
+    assert!(as_reset.is_some() && store.find_address_token(&senior.hash, NOW).await.expect("an answer").is_none());
+    assert_eq!(store.verify_email(&senior.hash, NOW).await.expect("an answer"), None);
+    assert_eq!(store.reset_password(&junior.hash, &other_hash(), NOW, false).await.expect("an answer"), Some(person.id()));
+    assert!(is_good(store, &senior).await && !is_good(store, &to_email).await && !is_good(store, &junior).await);
+    assert_eq!(store.reset_password(&senior.hash, &hash(), NOW, false).await.expect("an answer"), Some(person.id()));
+    assert!(!is_good(store, &senior).await);
+    assert!(!may_put_back(store, &person, &senior).await, "a used link never comes back");
+    // Nor does one whose time was over, when its address is a way back again.
+    person.account.session = person.log_in(store, NOW).await;
+    move_by_link(store, &person, &new_account().user.email, NOW).await;
+    let again = put_way_back(store, &person, &addresses[0]).await;
+    assert!(again.link != senior.link && !is_good(store, &senior).await);
+    let later = until.plus_millis(1);
+    move_by_link(store, &person, &new_account().user.email, later).await;
+    assert!(store.find_mail_token(&again.hash, again.purpose, later).await.expect("an answer").is_none());
+    alone.tear_down().await;
+}
+
+async fn the_oldest_address_wins_whatever_came_later(context: Arc<Context>) {
+    let alone = context.alone().await;
+    let store = &*alone.store;
+    for by in 0..4 {
+        let (person, addresses) = moved(store, 3).await;
+        let mut tokens = Vec::new();
+        for address in &addresses[..3] {
+            tokens.push(put_way_back(store, &person, address).await);
+        }
+        tokens.push(put_token(store, person.id(), MailPurpose::PasswordReset, &addresses[3]).await);
+        assert_eq!(store.reset_password(&tokens[by].hash, &other_hash(), NOW, true).await.expect("an answer"), Some(person.id()));
+        assert!(store.find_session(&person.key()).await.expect("an answer").is_none());
+        let user = store.start_session(person.id(), &other_hash(), None, &new_session(NOW)).await.expect("an answer").expect("a person");
+        assert_eq!((&user.email, user.is_email_verified), (&addresses[by], true));
+        for (place, (address, token)) in addresses.iter().zip(&tokens).enumerate() {
+            let is_senior = place < by;
+            assert_eq!(is_good(store, token).await, is_senior, "{place} after {by}");
+            assert_eq!(owner(store, address, NOW).await.is_some(), place <= by, "{place} after {by}");
         }
     }
-    assert!(is_good(store, &kept).await);
-    assert_eq!(store.count_mail().await.expect("a number"), 1, "what waited for that account is gone");
-    assert_eq!(take_all(store, NOW).await, [(MailKind::PasswordChanged, owner.email().as_str().to_owned())]);
     alone.tear_down().await;
 }
 
-async fn a_reset_leaves_the_address_with_who_has_verified_it(context: Arc<Context>) {
-    let store = &*context.store;
-    let (owner, holder) = (Person::create(store).await, verified(store).await);
-    let present = owner.move_to_new_address(store, NOW).await;
-    let token = put_token(store, owner.id(), MailPurpose::PasswordReset, owner.email()).await;
-    holder.move_to(store, &louder(owner.email()), NOW).await;
-    verify(store, &holder, owner.email()).await;
-    let of_holder = put_token(store, holder.id(), MailPurpose::PasswordReset, owner.email()).await;
-    assert_eq!(store.reset_password(&token.hash, &other_hash(), NOW, false).await.expect("an answer"), Some(owner.id()));
-    assert_eq!(address_after_reset(store, &owner).await, (present, false));
-    assert!(store.find_session(&owner.key()).await.expect("an answer").is_none());
-    let user = holder.profile(store).await;
-    assert_eq!((user.email, user.is_email_verified), (louder(owner.email()), true));
-    assert!(is_good(store, &of_holder).await);
-}
-
-async fn a_reset_takes_the_address_from_one_account_as_often_as_it_takes(context: Arc<Context>) {
-    let store = &*context.store;
-    let (owner, holder) = owner_and_holder(store).await;
-    let (other_owner, other_holder) = owner_and_holder(store).await;
-    reset(store, &owner, false).await;
-    reset(store, &other_owner, false).await;
-    for holder in [&holder, &other_holder] {
-        assert!(holder.profile(store).await.email.is_empty(), "none is in another's way");
-    }
-    let third_owner = Person::create(store).await;
-    third_owner.move_to_new_address(store, NOW).await;
-    holder.move_to(store, third_owner.email(), NOW).await;
-    reset(store, &third_owner, false).await;
-    assert_eq!(address_after_reset(store, &third_owner).await, (third_owner.email().clone(), true));
-    assert!(holder.profile(store).await.email.is_empty());
-}
-
-async fn who_has_lost_an_address_can_take_another(context: Arc<Context>) {
+async fn notices_go_to_the_address_and_the_ways_back_as_they_were(context: Arc<Context>) {
     let alone = context.alone().await;
     let store = &*alone.store;
-    let (owner, holder) = owner_and_holder(store).await;
-    reset(store, &owner, false).await;
-    assert_eq!(change(store, &holder, owner.email(), NOW, AddressMail::ToBoth).await, ProfileUpdate::EmailTaken);
-    let (new, end) = (new_account().user.email, NOW.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS));
-    // When the previous address that it has is kept no more.
-    let ProfileUpdate::Updated(user) = change(store, &holder, &new, end, AddressMail::ToBoth).await else { panic!("not updated") };
-    assert_eq!((&user.email, user.is_email_verified), (&new, false));
-    assert_eq!(take_all(store, end).await, [(MailKind::NewAddress, new.as_str().to_owned())], "there is no old address to tell");
-    let previous = holder.data(store).await.previous_email;
-    assert!(previous.is_none_or(|(address, _)| !address.is_empty()), "and none to get the account back by");
-    verify(store, &holder, &new).await;
-    let credentials = store.find_credentials(&new.key()).await.expect("an answer").expect("credentials");
-    assert_eq!((credentials.user, credentials.is_email_verified), (holder.id(), true));
+    let (person, addresses) = moved(store, 1).await;
+    let told = |kind: MailKind, to: &[&Email]| {
+        let mut told: Vec<_> = to.iter().map(|email| (kind, email.as_str().to_owned())).collect();
+        told.sort_by(|one, other| one.1.cmp(&other.1));
+        told
+    };
+    let notices = async || {
+        let mut all = Vec::new();
+        while let Some(mail) = take(store, NOW).await {
+            store.finish_mail(&mail).await.expect("finished");
+            all.push((mail.kind, mail.address.as_str().to_owned()));
+        }
+        all.retain(|(kind, _)| kind.purpose().is_none());
+        all.sort_by(|one, other| one.1.cmp(&other.1));
+        all
+    };
+    notices().await;
+    let (both, new) = ([&addresses[0], &addresses[1]], new_account().user.email);
+    assert!(matches!(want(store, &person, &new, NOW).await, ProfileUpdate::Updated(_)));
+    assert_eq!(notices().await, told(MailKind::AddressChangeAsked, &both));
+    assert!(store.change_password(&person.key(), &hash(), &hash(), Some(NOW)).await.expect("an answer"));
+    assert_eq!(notices().await, told(MailKind::PasswordChanged, &both));
+    assert!(matches!(want(store, &person, &new, NOW).await, ProfileUpdate::Updated(_)));
+    notices().await;
+    assert_eq!(use_link(store, &person, &new, NOW).await, MoveOutcome::Moved);
+    assert_eq!(notices().await, told(MailKind::AddressChanged, &both), "never to the new one");
+    let token = put_way_back(store, &person, &addresses[0]).await;
+    assert!(store.reset_password(&token.hash, &other_hash(), NOW, true).await.expect("an answer").is_some());
+    assert_eq!(notices().await, told(MailKind::PasswordChanged, &[&addresses[0], &addresses[1], &new]));
     alone.tear_down().await;
+}
+
+async fn a_change_is_made_only_while_session_and_password_are_good(context: Arc<Context>) {
+    let store = &*context.store;
+    let (person, new) = (verified(store).await, new_account().user.email);
+    let change = |checked| ProfileChange { email: Some(to_email(&new)), checked, ..ProfileChange::default() };
+    let ended = person.key_of(&new_session(NOW));
+    assert_eq!(store.update_profile(&ended, &change(None), NOW).await.expect("an answer"), ProfileUpdate::NotFound);
+    let update = store.update_profile(&person.key(), &change(Some(other_hash())), NOW).await;
+    assert_eq!(update.expect("an answer"), ProfileUpdate::NotFound);
+    assert_eq!(person.profile(store).await.email, *person.email());
+    assert!(matches!(store.update_profile(&person.key(), &change(Some(hash())), NOW).await, Ok(ProfileUpdate::Updated(_))));
 }

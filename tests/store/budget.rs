@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{ChatId, MailKind, MailPurpose, UserId, UsernamePrefix};
+use chat_functions::domain::{ChatId, LinkId, MailKind, MailPurpose, UserId, UsernamePrefix};
 use chat_functions::store::{
-    AddressMail, BlockAddition, FriendAddition, Link, MAX_FRIENDS, PendingRegistration, ProfileChange, Quota, Registration, Store,
+    BlockAddition, FriendAddition, Link, MAX_FRIENDS, MoveProof, PendingRegistration, ProfileChange, Quota, Registration, Store,
     StoreError, Window,
 };
 
-use crate::addresses::owner_and_holder;
+use crate::addresses::{put_way_back, verified, want};
 use crate::people::{
     NOW, Pair, Person, hash, message, new_account, new_mail, new_registration, new_session, new_token, other_hash, put_token, send,
 };
@@ -19,7 +19,7 @@ tests!(Context:
     each_method_keeps_its_number_of_operations,
     each_method_about_passwords_and_registrations_keeps_its_number_of_operations,
     a_list_of_conversations_takes_as_many_operations_however_long_it_is,
-    a_reset_by_an_address_of_another_account_keeps_its_number_of_operations,
+    a_move_by_a_link_keeps_its_number_of_operations,
     each_method_about_other_people_keeps_its_number_of_operations,
     each_method_about_mail_and_counters_keeps_its_number_of_operations,
 );
@@ -41,7 +41,7 @@ async fn each_method_keeps_its_number_of_operations(context: Arc<Context>) {
     meter.spent("touch_session", 1, store.touch_session(&key, NOW.plus_millis(100_000)).await);
     meter.spent("find_profile", 1, store.find_profile(&key).await);
     meter.spent("find_peer", 1, store.find_peer(&key, carl.id()).await);
-    meter.spent("update_profile", 1, store.update_profile(ann, &rename, NOW, AddressMail::None).await);
+    meter.spent("update_profile", 1, store.update_profile(&key, &rename, NOW).await);
     meter.spent("add_friend", 1, store.add_friend(ann, UserId::generate(), NOW).await);
     meter.spent("remove_friend", 1, store.remove_friend(ann, carl.id()).await);
     meter.spent("list_chat_ids", 1, store.list_chat_ids(ann, 1_000).await);
@@ -69,7 +69,6 @@ async fn each_method_about_passwords_and_registrations_keeps_its_number_of_opera
     let reset = put_token(&*store, bob.id(), MailPurpose::PasswordReset, bob.email()).await;
     let of_free_address = new_registration(&new_account().user.email);
     let of_taken_address = new_registration(email);
-    let notice = new_mail(MailKind::PasswordChanged, email, NOW);
 
     let mut meter = Meter::start(&store);
     meter.spent("create_registration", 1, store.create_registration(&of_free_address).await);
@@ -84,14 +83,15 @@ async fn each_method_about_passwords_and_registrations_keeps_its_number_of_opera
     let activation = put_token(&*store, of_free_address.id, MailPurpose::Verification, &of_free_address.email).await;
     meter.skip();
     meter.spent("find_mail_token", 1, store.find_mail_token(&verification.hash, verification.purpose, NOW).await);
+    meter.spent("find_address_token", 1, store.find_address_token(&verification.hash, NOW).await);
     meter.spent("verify_email", 2, store.verify_email(&verification.hash, NOW).await);
     meter.spent("verify_email, of a registration", 3, store.verify_email(&activation.hash, NOW).await);
     meter.spent("list_sessions", 1, store.list_sessions(&key).await);
     meter.spent("end_other_sessions", 1, store.end_other_sessions(&key).await);
     meter.spent("find_own_credentials", 1, store.find_own_credentials(&key).await);
-    meter.spent("change_password", 1, store.change_password(&key, &hash(), &other_hash(), Some(&notice)).await);
-    meter.spent("find_reset_address", 2, store.find_reset_address(&email.key(), NOW).await);
-    meter.spent("reset_password", 3, store.reset_password(&reset.hash, &other_hash(), NOW, true).await);
+    meter.spent("change_password", 1, store.change_password(&key, &hash(), &other_hash(), Some(NOW)).await);
+    meter.spent("find_address_owner", 1, store.find_address_owner(&email.key(), NOW).await);
+    meter.spent("reset_password", 2, store.reset_password(&reset.hash, &other_hash(), NOW, true).await);
     meter.spent("delete_account", 2, store.delete_account(ann.id(), &other_hash(), NOW).await);
 }
 
@@ -108,18 +108,19 @@ async fn a_list_of_conversations_takes_as_many_operations_however_long_it_is(con
     }
 }
 
-async fn a_reset_by_an_address_of_another_account_keeps_its_number_of_operations(context: Arc<Context>) {
+async fn a_move_by_a_link_keeps_its_number_of_operations(context: Arc<Context>) {
     let store = context.quiet_store().await;
-    for (is_verified, what, most) in [(false, "reset_password, of an unverified address", 5), (true, "of a verified one", 4)] {
-        let (owner, holder) = owner_and_holder(&*store).await;
-        let token = put_token(&*store, owner.id(), MailPurpose::PasswordReset, owner.email()).await;
-        if is_verified {
-            let verification = put_token(&*store, holder.id(), MailPurpose::NewAddress, owner.email()).await;
-            assert_eq!(store.verify_email(&verification.hash, NOW).await.expect("an answer"), Some(holder.id()));
-        }
-        let mut meter = Meter::start(&store);
-        meter.spent(what, most, store.reset_password(&token.hash, &other_hash(), NOW, true).await);
-    }
+    let (person, new) = (verified(&*store).await, new_account().user.email);
+    let mut meter = Meter::start(&store);
+    meter.spent("update_profile, with an address", 2, Ok(want(&*store, &person, &new, NOW).await));
+    let token = put_token(&*store, person.id(), MailPurpose::NewAddress, &new).await;
+    let proof = MoveProof::Session(person.account.session.hash);
+    meter.skip();
+    meter.spent("move_address", 2, store.move_address(&token.hash, &proof, LinkId([1; 16]), NOW, true).await);
+    let of_way_back = put_way_back(&*store, &person, person.email()).await;
+    meter.skip();
+    meter.spent("find_mail_token, of a way back", 1, store.find_mail_token(&of_way_back.hash, of_way_back.purpose, NOW).await);
+    meter.spent("reset_password, by a way back", 2, store.reset_password(&of_way_back.hash, &other_hash(), NOW, true).await);
 }
 
 async fn each_method_about_other_people_keeps_its_number_of_operations(context: Arc<Context>) {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chat_functions::domain::{ChatId, MailPurpose, SessionKey, UserId};
-use chat_functions::store::{AddressMail, Append, Change, ChangeListener, ChatProgress, Conversation, Marking, ProfileChange, Store};
+use chat_functions::store::{Append, Change, ChangeListener, ChatProgress, Conversation, Marking, ProfileChange, Store};
 
 use crate::people::{NOW, Pair, Person, hash, message, new_account, new_session, new_token, other_hash, put_token, send};
 use crate::races::{at_once, patiently};
@@ -236,7 +236,7 @@ async fn leave_access_as_it_is(store: &dyn Store, person: &Person) {
     store.touch_session(&key, NOW.plus_millis(100_000)).await.expect("touched");
     person.add(store, &Person::create(store).await).await;
     let rename = ProfileChange { username: Some(new_account().user.username), ..ProfileChange::default() };
-    let _updated = store.update_profile(id, &rename, NOW, AddressMail::None).await.expect("an answer");
+    let _updated = store.update_profile(&key, &rename, NOW).await.expect("an answer");
 }
 
 async fn what_is_repeated_is_not_told_again(context: Arc<Context>) {

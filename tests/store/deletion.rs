@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use chat_functions::domain::{MailPurpose, PasswordHash, Timestamp, UsernamePrefix};
 use chat_functions::store::{
-    AddressMail, BlockAddition, Creation, FriendAddition, HOLD_DELETED_NAME_MILLIS, MessagesFrom, ProfileChange, ProfileUpdate, Window,
+    BlockAddition, Creation, FriendAddition, HOLD_DELETED_NAME_MILLIS, MessagesFrom, ProfileChange, ProfileUpdate, Window,
 };
 
 use crate::people::{
     NOW, Pair, Person, account_named, hash, is_good, new_account, new_registration, new_session, note, other_hash, put_token, send,
+    to_email,
 };
 use crate::{Context, tests};
 
@@ -37,14 +38,14 @@ async fn a_deleted_account_is_nobody(context: Arc<Context>) {
     let (store, ann, bob) = (&*context.store, Person::create(&*context.store).await, Person::create(&*context.store).await);
     ann.log_in(store, NOW).await;
     let token = put_token(store, ann.id(), MailPurpose::PasswordReset, ann.email()).await;
-    ann.move_to_new_address(store, NOW).await;
-    let second = put_token(store, ann.id(), MailPurpose::PasswordReset, ann.email()).await;
+    let present = ann.move_to_new_address(store, NOW).await;
+    let second = put_token(store, ann.id(), MailPurpose::PasswordReset, &present).await;
     ann.delete(store).await;
     assert!(context.other.find_session(&ann.key()).await.expect("an answer").is_none());
     assert!(store.find_profile(&ann.key()).await.expect("an answer").is_none());
     assert!(store.find_account_data(&ann.key()).await.expect("an answer").is_none());
     assert!(store.find_credentials(&ann.email().key()).await.expect("an answer").is_none());
-    assert!(store.find_reset_address(&ann.email().key(), NOW).await.expect("an answer").is_none());
+    assert!(store.find_address_owner(&ann.email().key(), NOW).await.expect("an answer").is_none());
     assert!(!is_good(store, &token).await && !is_good(store, &second).await);
     assert_eq!(store.reset_password(&second.hash, &hash(), NOW, true).await.expect("an answer"), None);
     assert_eq!(store.find_peer(&bob.key(), ann.id()).await.expect("an answer").expect("a session").record, None);
@@ -63,14 +64,14 @@ async fn a_deleted_account_cannot_be_used_again(context: Arc<Context>) {
         assert!(!store.change_password(&person.key(), &checked, &hash(), None).await.expect("an answer"));
     }
     let change = ProfileChange { messages_from: Some(MessagesFrom::Friends), ..ProfileChange::default() };
-    assert_eq!(store.update_profile(person.id(), &change, NOW, AddressMail::ToBoth).await.expect("an answer"), ProfileUpdate::NotFound);
+    assert_eq!(store.update_profile(&person.key(), &change, NOW).await.expect("an answer"), ProfileUpdate::NotFound);
 }
 
 async fn the_address_of_a_deleted_account_is_free(context: Arc<Context>) {
     let (store, ann, bob) = (&*context.store, Person::create(&*context.store).await, Person::create(&*context.store).await);
     ann.delete(store).await;
-    let change = ProfileChange { email: Some(ann.email().clone()), ..ProfileChange::default() };
-    let updated = store.update_profile(bob.id(), &change, NOW, AddressMail::None).await.expect("an answer");
+    let change = ProfileChange { email: Some(to_email(ann.email())), ..ProfileChange::default() };
+    let updated = store.update_profile(&bob.key(), &change, NOW).await.expect("an answer");
     assert!(matches!(updated, ProfileUpdate::Updated(user) if user.email == *ann.email()));
     let credentials = store.find_credentials(&ann.email().key()).await.expect("an answer").expect("credentials");
     assert_eq!(credentials.user, bob.id());
@@ -100,7 +101,7 @@ async fn the_name_of_a_deleted_account_is_held_for_90_days(context: Arc<Context>
 
         let other = Person::create(store).await;
         let change = ProfileChange { username: Some(names[2].clone()), ..ProfileChange::default() };
-        let updated = store.update_profile(other.id(), &change, at, AddressMail::None).await.expect("an answer");
+        let updated = store.update_profile(&other.key(), &change, at).await.expect("an answer");
         assert_eq!(matches!(updated, ProfileUpdate::Updated(_)), is_free, "{updated:?}");
     }
     alone.tear_down().await;

@@ -106,7 +106,8 @@ async fn all_that_is_kept_of_a_person_is_told_to_them(context: Arc<Context>) {
             ..ann.account.user.clone()
         },
         last_seen: Some(NOW.plus_millis(5_000)),
-        previous_email: Some((ann.email().clone(), NOW.plus_millis(Timestamp::DAY_MILLIS))),
+        recovery: Vec::new(),
+        recovery_until: None,
         sessions: vec![second, ann.account.session.clone()],
         friends: vec![(friends[0], NOW.plus_millis(1)), (friends[1], NOW.plus_millis(2))],
         blocks: blocked.to_vec(),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chat_functions::domain::{Email, MailKind, MailPurpose, Timestamp, UserId};
 use chat_functions::store::{Creation, DueMail, Link, MAX_MAIL_PER_ACCOUNT, NewMailToken, Store};
 
-use crate::people::{NOW, Person, hash, louder, new_account, new_mail, new_registration, new_token, note, register, registration_end};
+use crate::people::{
+    NOW, PURPOSES, Person, hash, louder, new_account, new_mail, new_registration, new_token, note, register, registration_end,
+};
 use crate::{Context, tests};
 
 tests!(Context:
@@ -70,6 +72,7 @@ async fn mail_ordered_with_an_account_is_due_at_once(context: Arc<Context>) {
         attempts: 0,
         begun: None,
         unsettled: 0,
+        recovery: None,
     };
     assert_eq!(mail, expected);
     alone.tear_down().await;
@@ -174,11 +177,10 @@ async fn of_one_kind_the_newest_waits_for_an_address_and_there_is_room_for_all(c
     assert_eq!(store.count_mail().await.expect("a number"), 1);
     assert_eq!(take(store, after(20)).await.expect("a mail").ordered_at, after(19), "the newest");
     for number in 0..30 {
-        order(store, &ann, MailKind::Verification, &new_account().user.email, after(100 + number)).await;
+        order(store, &ann, MailKind::AddressChanged, &new_account().user.email, after(100 + number)).await;
     }
     assert_eq!(store.count_mail().await.expect("a number"), MAX_MAIL_PER_ACCOUNT as u64);
-    let notice = new_mail(MailKind::PasswordChanged, ann.email(), after(200));
-    assert!(store.change_password(&ann.key(), &hash(), &hash(), Some(&notice)).await.expect("an answer"));
+    assert!(store.change_password(&ann.key(), &hash(), &hash(), Some(after(200))).await.expect("an answer"));
     let waiting = take_all(store, after(300)).await;
     assert_eq!(waiting.len(), MAX_MAIL_PER_ACCOUNT);
     assert!(waiting.iter().any(|(kind, _)| *kind == MailKind::PasswordChanged), "what is oldest makes room: {waiting:?}");
@@ -202,29 +204,27 @@ async fn is_good_at(store: &dyn Store, token: &NewMailToken, at: Timestamp) -> b
 
 /// The process has died between the mail and the store.
 async fn a_used_or_voided_link_does_not_come_back(context: Arc<Context>) {
-    for purpose in MailPurpose::ALL {
-        for is_used in [true, false] {
-            let alone = context.alone().await;
-            let store = &*alone.store;
-            let person = Person::create(store).await;
-            let (mail, token) = due_with_token(store, &person, purpose).await;
-            assert!(put(store, &mail, &token, NOW).await && is_good_at(store, &token, NOW).await);
-            let gone = match (is_used, purpose) {
-                (false, _) => store.change_password(&person.key(), &hash(), &hash(), None).await.expect("an answer"),
-                (true, MailPurpose::PasswordReset) => {
-                    store.reset_password(&token.hash, &hash(), NOW, false).await.expect("an answer").is_some()
-                }
-                (true, _) => store.verify_email(&token.hash, NOW).await.expect("an answer").is_some(),
-            };
-            assert!(gone);
-            let again = take(&*alone.other, after(LEASE)).await.expect("it is due again");
-            assert_eq!(again, mail.begun_with(token.hash));
-            assert!(!put(&*alone.other, &again, &token, after(LEASE)).await, "{purpose:?}");
-            assert!(!is_good_at(store, &token, after(LEASE)).await);
-            store.finish_mail(&again).await.expect("removed unsent");
-            assert_eq!(store.count_mail().await.expect("a number"), 0);
-            alone.tear_down().await;
-        }
+    for purpose in PURPOSES {
+        let alone = context.alone().await;
+        let store = &*alone.store;
+        let person = Person::create(store).await;
+        let (mail, token) = due_with_token(store, &person, purpose).await;
+        assert!(put(store, &mail, &token, NOW).await && is_good_at(store, &token, NOW).await);
+        let is_reset = purpose == MailPurpose::PasswordReset;
+        let used = if is_reset {
+            store.reset_password(&token.hash, &hash(), NOW, false).await.expect("an answer")
+        } else {
+            store.verify_email(&token.hash, NOW).await.expect("an answer")
+        };
+        assert!(used.is_some());
+        let again = take(&*alone.other, after(LEASE)).await;
+        assert_eq!(again, (!is_reset).then(|| mail.begun_with(token.hash)), "a reset takes the mail along");
+        let again = again.unwrap_or_else(|| mail.begun_with(token.hash));
+        assert!(!put(&*alone.other, &again, &token, after(LEASE)).await, "{purpose:?}");
+        assert!(!is_good_at(store, &token, after(LEASE)).await);
+        store.finish_mail(&again).await.expect("removed unsent");
+        assert_eq!(store.count_mail().await.expect("a number"), 0);
+        alone.tear_down().await;
     }
 }
 

@@ -20,6 +20,7 @@ mod mail;
 mod mongodb_clock;
 mod mongodb_elections;
 mod mongodb_examined;
+mod mongodb_older;
 mod mongodb_only;
 mod mongodb_plans;
 mod mongodb_probe;
@@ -160,6 +161,7 @@ fn main() -> ExitCode {
         account_races::TESTS,
         budget::TESTS,
         sqlite_only::TESTS,
+        mongodb_older::TESTS,
         mongodb_only::TESTS,
         mongodb_plans::TESTS,
         mongodb_elections::TESTS,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_functions::domain::{MailKind, MailPurpose};
-use chat_functions::store::{AddressMail, Creation, Link, ProfileChange, ProfileUpdate, Store, StoreError};
+use chat_functions::store::{AddressMail, Creation, EmailChange, Link, ProfileChange, ProfileUpdate, Store, StoreError};
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use mongodb::{Collection, Database};
 use tokio::task::JoinSet;
 
-use crate::people::{NOW, Person, account_named, hash, new_account, new_mail, put_token};
+use crate::people::{NOW, Person, account_named, hash, new_account, new_mail, put_token, to_email};
 use crate::support::mongodb::TestDatabase;
 use crate::support::proxy::{Mode, Proxy};
 use crate::{Context, connect, connect_to, tests};
@@ -83,6 +83,7 @@ async fn without_a_unique_index_nothing_is_served(_: Arc<Context>) {
     let mut twin = users.find_one(doc! {}).await.expect("an answer").expect("a document");
     twin.insert("_id", "a twin that no index prevents");
     twin.insert("usernameKey", "twin");
+    twin.remove("addressKeys");
     users.insert_one(twin).await.expect("stored");
     assert!(store.check().await.is_err(), "the index cannot be made over duplicates");
     let refused = store.find_credentials(&account.user.email.key()).await;
@@ -123,16 +124,16 @@ async fn people_without_the_fields_of_later_versions_can_do_everything(_: Arc<Co
 
     let token = put_token(&*store, ann.id(), MailPurpose::Verification, address).await;
     assert_eq!(store.verify_email(&token.hash, NOW).await.expect("an answer"), Some(ann.id()));
-    let change = ProfileChange { email: Some(new_account().user.email), ..ProfileChange::default() };
-    let updated = store.update_profile(bob.id(), &change, NOW, AddressMail::ToBoth).await.expect("an answer");
+    let email = Some(EmailChange { mail: AddressMail::ToBoth, ..to_email(&new_account().user.email) });
+    let change = ProfileChange { email, ..ProfileChange::default() };
+    let updated = store.update_profile(&bob.key(), &change, NOW).await.expect("an answer");
     assert!(matches!(updated, ProfileUpdate::Updated(_)), "{updated:?}");
-    let notice = new_mail(MailKind::PasswordChanged, address, NOW);
     let person = of_old().await;
-    assert!(store.change_password(&person.key(), &hash(), &hash(), Some(&notice)).await.expect("an answer"));
+    assert!(store.change_password(&person.key(), &hash(), &hash(), Some(NOW)).await.expect("an answer"));
     assert_eq!(store.count_mail().await.expect("a number"), 3);
 
     let data = store.find_account_data(&ann.key()).await.expect("an answer").expect("a session").record;
-    assert_eq!((data.user.is_email_verified, data.previous_email), (true, None));
+    assert_eq!((data.user.is_email_verified, data.recovery_until), (true, None));
     assert_eq!(store.find_people(ann.id(), &[bob.id()], NOW).await.expect("an answer").len(), 1);
     assert!(store.delete_account(of_old().await.id(), &hash(), NOW).await.expect("an answer"));
     database.drop_database().await;

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use chat_functions::domain::{MailKind, MailPurpose, UsernamePrefix};
 use chat_functions::store::mongo::MongoStore;
 use chat_functions::store::{
-    AddressMail, Append, BlockAddition, Change, ChangeListener, ConversationCursor, Creation, FriendAddition, HOLD_REGISTRATION_MILLIS,
-    Link, MessageCursor, PendingRegistration, ProfileChange, ProfileUpdate, Quota, Store, Window,
+    Append, BlockAddition, Change, ChangeListener, ConversationCursor, Creation, FriendAddition, HOLD_REGISTRATION_MILLIS, Link,
+    MessageCursor, PendingRegistration, ProfileChange, ProfileUpdate, Quota, Store, Window,
 };
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 
-use crate::addresses::owner_and_holder;
+use crate::addresses::{move_by_link, put_way_back, verified, want};
 use crate::mongodb_only::MONGODB;
 use crate::people::{NOW, Pair, Person, hash, message, new_account, new_mail, new_registration, new_session, note, put_token, send};
 use crate::support::mongodb::TestDatabase;
@@ -52,7 +52,7 @@ async fn no_query_looks_at_more_than_it_gives(_: Arc<Context>) {
     use_chats_and_sessions(&*store, &pair).await;
     use_lists(&*store, &pair, &carl).await;
     use_mail(&*store, &carl).await;
-    use_names(&*store, &carl).await;
+    use_names(&*store, &Person::create(&*store).await).await;
     use_addresses(&*store).await;
     use_counters(&*store).await;
     wait_for_changes(&*store, &commands).await;
@@ -181,12 +181,12 @@ async fn use_mail(store: &dyn Store, person: &Person) {
     store.postpone_mail(&mail, NOW.plus_millis(2), Link::TakenBack).await.expect("postponed");
     assert_eq!(store.count_mail().await.expect("a number"), 2);
     store.finish_mail(&mail).await.expect("finished");
-    store.find_reset_address(&address.key(), NOW).await.expect("an answer").expect("an owner");
+    store.find_address_owner(&address.key(), NOW).await.expect("an answer").expect("an owner");
+    let token = put_token(store, user, MailPurpose::Verification, address).await;
+    assert_eq!(store.verify_email(&token.hash, NOW).await.expect("an answer"), Some(user));
     let token = put_token(store, user, MailPurpose::PasswordReset, address).await;
     assert!(store.find_mail_token(&token.hash, token.purpose, NOW).await.expect("an answer").is_some());
     assert_eq!(store.reset_password(&token.hash, &hash(), NOW, true).await.expect("an answer"), Some(user));
-    let token = put_token(store, user, MailPurpose::Verification, address).await;
-    assert_eq!(store.verify_email(&token.hash, NOW).await.expect("an answer"), Some(user));
     let registration = new_registration(&new_account().user.email);
     assert!(note(store, &registration).await);
     let mail = new_mail(MailKind::Verification, &registration.email, NOW);
@@ -204,20 +204,21 @@ async fn use_names(store: &dyn Store, person: &Person) {
     assert!(note(store, &registration).await);
     let change = ProfileChange { username: Some(registration.username.clone()), ..ProfileChange::default() };
     let when_expired = NOW.plus_millis(HOLD_REGISTRATION_MILLIS);
-    assert_eq!(
-        store.update_profile(person.id(), &change, NOW, AddressMail::ToBoth).await.expect("an answer"),
-        ProfileUpdate::UsernameTaken
-    );
-    let updated = store.update_profile(person.id(), &change, when_expired, AddressMail::ToBoth).await.expect("an answer");
+    assert_eq!(store.update_profile(&person.key(), &change, NOW).await.expect("an answer"), ProfileUpdate::UsernameTaken);
+    let updated = store.update_profile(&person.key(), &change, when_expired).await.expect("an answer");
     assert!(matches!(updated, ProfileUpdate::Updated(_)));
     assert!(store.delete_account(person.id(), &hash(), NOW).await.expect("an answer"));
 }
 
 async fn use_addresses(store: &dyn Store) {
-    let (owner, holder) = owner_and_holder(store).await;
-    let token = put_token(store, owner.id(), MailPurpose::PasswordReset, owner.email()).await;
-    assert_eq!(store.reset_password(&token.hash, &hash(), NOW, true).await.expect("an answer"), Some(owner.id()));
-    assert!(holder.profile(store).await.email.is_empty());
+    let (owner, new) = (verified(store).await, new_account().user.email);
+    assert!(matches!(want(store, &owner, &new, NOW).await, ProfileUpdate::Updated(_)));
+    move_by_link(store, &owner, &new, NOW).await;
+    let mut taken = new_account();
+    taken.user.email = new;
+    assert_eq!(store.create_account(&taken).await.expect("an answer"), Creation::EmailTaken);
+    let link = put_way_back(store, &owner, owner.email()).await;
+    assert_eq!(store.reset_password(&link.hash, &hash(), NOW, true).await.expect("an answer"), Some(owner.id()));
 }
 
 async fn use_counters(store: &dyn Store) {

@@ -3,24 +3,20 @@
 use std::sync::Arc;
 
 use chat_functions::domain::{Email, MailKind, MailPurpose};
-use chat_functions::store::{
-    AddressMail, DueMail, KEEP_PREVIOUS_ADDRESS_MILLIS, MailTokenOwner, NewMailToken, ProfileChange, ProfileUpdate, Store,
-};
+use chat_functions::store::{DueMail, MailTokenOwner, NewMailToken, Store};
 
 use crate::mail::{take, take_all};
 use crate::people::{
-    NOW, Person, hash, is_good, louder, may_put, new_account, new_mail, new_session, new_token, other_hash, put_token, register,
+    NOW, PURPOSES, Person, hash, is_good, louder, may_put, new_account, new_session, new_token, other_hash, put_token, register,
 };
 use crate::{Context, tests};
 
 tests!(Context:
     ones_own_credentials_come_with_the_session,
     a_password_changes_only_with_the_hash_that_was_checked_and_a_session,
-    a_changed_password_ends_other_sessions_and_voids_all_tokens,
+    a_changed_password_ends_other_sessions_and_the_wish_for_another_address,
     a_login_that_checked_the_old_password_starts_no_session,
     a_present_address_may_ask_for_a_new_password,
-    a_previous_address_may_ask_for_a_day,
-    of_several_accounts_that_had_an_address_the_first_to_give_it_up_counts,
     a_token_is_found_by_its_purpose_until_its_time,
     a_newer_token_voids_the_older_one_for_its_purpose,
     a_token_goes_only_to_an_address_of_its_account,
@@ -28,7 +24,6 @@ tests!(Context:
     a_reset_without_notice_orders_no_mail,
     a_token_resets_nothing_after_its_time_or_for_another_purpose,
     a_registration_has_no_password_to_reset,
-    a_reset_by_the_previous_address_brings_it_back,
 );
 
 async fn stored_hash(store: &dyn Store, person: &Person) -> String {
@@ -38,7 +33,7 @@ async fn stored_hash(store: &dyn Store, person: &Person) -> String {
 
 async fn put_all_tokens(store: &dyn Store, person: &Person) -> Vec<NewMailToken> {
     let mut tokens = Vec::new();
-    for purpose in MailPurpose::ALL {
+    for purpose in PURPOSES {
         tokens.push(put_token(store, person.id(), purpose, person.email()).await);
     }
     tokens
@@ -70,9 +65,8 @@ async fn a_password_changes_only_with_the_hash_that_was_checked_and_a_session(co
     let (ended, other) = (person.log_in(store, NOW).await, person.log_in(store, NOW).await);
     assert!(store.end_session(&person.key_of(&ended), NOW).await.expect("an answer"));
     let tokens = put_all_tokens(store, &person).await;
-    let notice = new_mail(MailKind::PasswordChanged, person.email(), NOW);
     for (key, checked) in [(person.key(), other_hash()), (person.key_of(&ended), hash())] {
-        assert!(!store.change_password(&key, &checked, &other_hash(), Some(&notice)).await.expect("an answer"));
+        assert!(!store.change_password(&key, &checked, &other_hash(), Some(NOW)).await.expect("an answer"));
     }
     assert_eq!(stored_hash(store, &person).await, hash().expose());
     assert!(store.find_session(&person.key_of(&other)).await.expect("an answer").is_some());
@@ -81,19 +75,20 @@ async fn a_password_changes_only_with_the_hash_that_was_checked_and_a_session(co
     alone.tear_down().await;
 }
 
-async fn a_changed_password_ends_other_sessions_and_voids_all_tokens(context: Arc<Context>) {
+async fn a_changed_password_ends_other_sessions_and_the_wish_for_another_address(context: Arc<Context>) {
     let alone = context.alone().await;
     let store = &*alone.store;
     let (person, bystander) = (Person::create(store).await, Person::create(store).await);
     person.log_in(store, NOW).await;
     let tokens = put_all_tokens(store, &person).await;
     let of_bystander = put_all_tokens(store, &bystander).await;
-    let notice = new_mail(MailKind::PasswordChanged, person.email(), NOW);
-    assert!(store.change_password(&person.key(), &hash(), &other_hash(), Some(&notice)).await.expect("an answer"));
+    assert!(store.change_password(&person.key(), &hash(), &other_hash(), Some(NOW)).await.expect("an answer"));
     assert_eq!(stored_hash(store, &person).await, other_hash().expose());
     let sessions = alone.other.list_sessions(&person.key()).await.expect("an answer").expect("a session").record;
     assert_eq!(sessions, std::slice::from_ref(&person.account.session), "the caller's stays");
-    assert_eq!(good_tokens(store, &tokens).await, 0);
+    for token in &tokens {
+        assert_eq!(is_good(store, token).await, token.purpose != MailPurpose::NewAddress, "only the wish for another address ends");
+    }
     assert_eq!(take_all(store, NOW).await, [(MailKind::PasswordChanged, person.email().as_str().to_owned())]);
     assert_eq!(good_tokens(store, &of_bystander).await, 3);
     assert!(store.find_session(&bystander.key()).await.expect("an answer").is_some());
@@ -116,49 +111,21 @@ async fn a_login_that_checked_the_old_password_starts_no_session(context: Arc<Co
 
 async fn a_present_address_may_ask_for_a_new_password(context: Arc<Context>) {
     let (store, person) = (&*context.store, Person::create(&*context.store).await);
-    let find = async |email: &Email| store.find_reset_address(&email.key(), NOW).await.expect("an answer");
+    let find = async |email: &Email| store.find_address_owner(&email.key(), NOW).await.expect("an answer");
     let expected = Some((person.id(), person.email().clone()));
     assert_eq!(find(&louder(person.email())).await, expected, "as it is stored");
     assert_eq!(find(&new_account().user.email).await, None);
 }
 
-async fn a_previous_address_may_ask_for_a_day(context: Arc<Context>) {
-    let (store, person) = (&*context.store, Person::create(&*context.store).await);
-    let end = NOW.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS);
-    let present = person.move_to_new_address(store, NOW).await;
-    let find = async |at| store.find_reset_address(&louder(person.email()).key(), at).await.expect("an answer");
-    let previous = Some((person.id(), person.email().clone()));
-    assert_eq!((find(NOW).await, find(end.plus_millis(-1)).await, find(end).await), (previous.clone(), previous, None));
-    let of_present = store.find_reset_address(&present.key(), end).await.expect("an answer");
-    assert_eq!(of_present, Some((person.id(), present)));
-}
-
-async fn of_several_accounts_that_had_an_address_the_first_to_give_it_up_counts(context: Arc<Context>) {
-    let (store, person, other) = (&*context.store, Person::create(&*context.store).await, Person::create(&*context.store).await);
-    person.move_to_new_address(store, NOW).await;
-    let change = ProfileChange { email: Some(person.email().clone()), ..ProfileChange::default() };
-    // Before the first of the day is over, and so that the other's own address is its previous one no more.
-    let later = NOW.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS - 2);
-    assert!(matches!(
-        store.update_profile(other.id(), &change, NOW.plus_millis(-KEEP_PREVIOUS_ADDRESS_MILLIS), AddressMail::None).await,
-        Ok(ProfileUpdate::Updated(_))
-    ));
-    other.move_to_new_address(store, later).await;
-    assert_eq!(other.data(store).await.previous_email.expect("one").0, *person.email());
-    let found = async |millis| store.find_reset_address(&person.email().key(), later.plus_millis(millis)).await.expect("an answer");
-    assert_eq!(found(1).await.map(|(owner, _)| owner), Some(person.id()));
-    assert_eq!(found(2).await.map(|(owner, _)| owner), Some(other.id()), "when the first one's time is over");
-}
-
 async fn a_token_is_found_by_its_purpose_until_its_time(context: Arc<Context>) {
     let (store, person) = (&*context.store, Person::create(&*context.store).await);
-    for purpose in MailPurpose::ALL {
+    for purpose in PURPOSES {
         let token = put_token(store, person.id(), purpose, &louder(person.email())).await;
         let owner = MailTokenOwner { user: person.id(), username: person.account.user.username.clone(), address: louder(person.email()) };
         let last_moment = token.expires_at.plus_millis(-1);
         assert_eq!(store.find_mail_token(&token.hash, purpose, last_moment).await.expect("an answer"), Some(owner));
         assert_eq!(store.find_mail_token(&token.hash, purpose, token.expires_at).await.expect("an answer"), None);
-        for other in MailPurpose::ALL.into_iter().filter(|other| *other != purpose) {
+        for other in PURPOSES.into_iter().filter(|other| *other != purpose) {
             assert_eq!(store.find_mail_token(&token.hash, other, NOW).await.expect("an answer"), None);
         }
     }
@@ -180,9 +147,9 @@ async fn a_token_goes_only_to_an_address_of_its_account(context: Arc<Context>) {
     let registration = register(store, person.email()).await;
     let present = person.profile(store).await.email;
     let put = async |user, purpose, address: &Email| may_put(store, user, &new_token(purpose, address)).await;
-    for purpose in MailPurpose::ALL {
+    for purpose in PURPOSES {
         assert!(put(person.id(), purpose, &present).await && put(person.id(), purpose, &louder(&present)).await);
-        assert_eq!(put(person.id(), purpose, &louder(person.email())).await, purpose == MailPurpose::PasswordReset, "the previous one");
+        assert!(!put(person.id(), purpose, &louder(person.email())).await, "one that it has no more");
         assert!(!put(person.id(), purpose, other.email()).await);
         assert!(!put(registration.id, purpose, &present).await);
     }
@@ -222,6 +189,7 @@ async fn a_reset_sets_the_password_and_ends_everything_else(context: Arc<Context
         attempts: 0,
         begun: None,
         unsettled: 0,
+        recovery: None,
     };
     assert_eq!(notice, expected);
     assert_eq!(store.count_mail().await.expect("a number"), 1);
@@ -261,20 +229,4 @@ async fn a_registration_has_no_password_to_reset(context: Arc<Context>) {
     may_put(store, registration.id, &token).await;
     assert_eq!(store.reset_password(&token.hash, &other_hash(), NOW, true).await.expect("an answer"), None);
     assert!(store.find_credentials(&registration.email.key()).await.expect("an answer").is_none());
-}
-
-async fn a_reset_by_the_previous_address_brings_it_back(context: Arc<Context>) {
-    let alone = context.alone().await;
-    let store = &*alone.store;
-    let person = Person::create(store).await;
-    let taken_to = person.move_to_new_address(store, NOW).await;
-    let token = put_token(store, person.id(), MailPurpose::PasswordReset, person.email()).await;
-    assert_eq!(store.reset_password(&token.hash, &other_hash(), NOW, true).await.expect("an answer"), Some(person.id()));
-    let user = store.start_session(person.id(), &other_hash(), None, &new_session(NOW)).await.expect("an answer").expect("a person");
-    assert_eq!((&user.email, user.is_email_verified), (person.email(), true));
-    assert_eq!(take_all(store, NOW).await, [(MailKind::PasswordChanged, person.email().as_str().to_owned())]);
-    assert!(store.find_credentials(&taken_to.key()).await.expect("an answer").is_none());
-    let back = store.find_reset_address(&taken_to.key(), NOW).await.expect("an answer");
-    assert_eq!(back, None, "whoever took the account away does not get it back");
-    alone.tear_down().await;
 }

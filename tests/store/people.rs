@@ -7,8 +7,8 @@ use chat_functions::domain::{
     UserId, Username,
 };
 use chat_functions::store::{
-    AccountData, AddressMail, Append, BlockAddition, ChatHead, Creation, DueMail, FriendAddition, HOLD_REGISTRATION_MILLIS, Message,
-    NewAccount, NewMail, NewMailToken, NewMessage, ProfileChange, ProfileUpdate, Registration, RegistrationOutcome, Store, User,
+    AccountData, AddressMail, Append, BlockAddition, ChatHead, Creation, DueMail, EmailChange, FriendAddition, HOLD_REGISTRATION_MILLIS,
+    Message, NewAccount, NewMail, NewMailToken, NewMessage, ProfileChange, ProfileUpdate, Registration, RegistrationOutcome, Store, User,
 };
 use tokio::sync::Mutex;
 
@@ -31,6 +31,7 @@ pub fn account_named(name: &str, email: &str) -> NewAccount {
         username: Username::parse(name).expect("a name"),
         email: Email::parse(email).expect("an address"),
         is_email_verified: false,
+        pending_email: None,
         friends: Vec::new(),
         messages_from: chat_functions::store::MessagesFrom::Everyone,
         last_login: Some(NOW),
@@ -63,10 +64,13 @@ pub fn new_mail(kind: MailKind, address: &Email, at: Timestamp) -> NewMail {
     NewMail { kind, address: address.clone(), at }
 }
 
+/// What mail to the present address of an account may be for.
+pub const PURPOSES: [MailPurpose; 3] = [MailPurpose::Verification, MailPurpose::NewAddress, MailPurpose::PasswordReset];
+
 /// A token that begins now.
 pub fn new_token(purpose: MailPurpose, address: &Email) -> NewMailToken {
     let hash = MailToken::generate().expect("random bytes").hash();
-    NewMailToken { purpose, hash, address: address.clone(), expires_at: NOW.plus_millis(purpose.lifetime_millis()) }
+    NewMailToken { purpose, hash, address: address.clone(), expires_at: NOW.plus_millis(purpose.lifetime_millis()), link: None }
 }
 
 /// Puts a token out that begins now.
@@ -99,6 +103,11 @@ pub async fn may_put(store: &dyn Store, user: UserId, token: &NewMailToken) -> b
         store.finish_mail(&mail).await.expect("finished");
     }
     is_put
+}
+
+/// A change of address as it is on a server that sends no mail.
+pub fn to_email(email: &Email) -> EmailChange {
+    EmailChange { address: email.clone(), is_proven: true, by_link: false, mail: AddressMail::None }
 }
 
 pub fn other_hash() -> PasswordHash {
@@ -174,8 +183,8 @@ impl Person {
 
     /// Changes their address to this one, which is free.
     pub async fn move_to(&self, store: &dyn Store, email: &Email, at: Timestamp) {
-        let change = ProfileChange { email: Some(email.clone()), ..ProfileChange::default() };
-        let updated = store.update_profile(self.id(), &change, at, AddressMail::None).await.expect("an answer");
+        let change = ProfileChange { email: Some(to_email(email)), ..ProfileChange::default() };
+        let updated = store.update_profile(&self.key(), &change, at).await.expect("an answer");
         assert!(matches!(updated, ProfileUpdate::Updated(_)), "{updated:?}");
     }
 

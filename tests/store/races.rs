@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use chat_functions::domain::{MailKind, Session, UserId};
 use chat_functions::store::{
-    AddressMail, Append, BlockAddition, Creation, FriendAddition, MAX_BLOCKS, MAX_FRIENDS, MailId, ProfileChange, ProfileUpdate, Quota,
-    Store, StoreError, Window,
+    Append, BlockAddition, Creation, FriendAddition, MAX_BLOCKS, MAX_FRIENDS, MailId, ProfileChange, ProfileUpdate, Quota, Store,
+    StoreError, Window,
 };
 
-use crate::people::{NOW, Pair, Person, hash, message, new_account, new_mail, new_session, stored};
+use crate::people::{NOW, Pair, Person, hash, message, new_account, new_mail, new_session, stored, to_email};
 use crate::throttles::new_key;
 use crate::{Context, tests};
 
@@ -88,11 +88,11 @@ async fn of_50_identical_registrations_one_succeeds(context: Arc<Context>) {
 async fn of_two_people_who_change_to_one_address_one_gets_it(context: Arc<Context>) {
     for _ in 0..10 {
         let pair = Pair::create(&*context.store).await;
-        let ids = [pair.ann.id(), pair.bob.id()];
-        let change = ProfileChange { email: Some(new_account().user.email), ..ProfileChange::default() };
+        let keys = [pair.ann.key(), pair.bob.key()];
+        let change = ProfileChange { email: Some(to_email(&new_account().user.email)), ..ProfileChange::default() };
         let answers = at_once(&context, 2, |store, index| {
             let change = change.clone();
-            async move { store.update_profile(ids[index], &change, NOW, AddressMail::None).await.expect("an answer") }
+            async move { store.update_profile(&keys[index], &change, NOW).await.expect("an answer") }
         })
         .await;
         assert_eq!(count(&answers, &ProfileUpdate::EmailTaken), 1, "{answers:?}");
@@ -216,11 +216,11 @@ async fn what_comes_and_goes_at_once_is_not_refused_for_another_reason(context: 
     let renamed = at_once(&context, 40, |store, index| {
         let change = ProfileChange {
             username: Some(names[index / 2 % 2].clone()),
-            email: (index % 4 < 2).then(|| new_account().user.email),
+            email: (index % 4 < 2).then(|| to_email(&new_account().user.email)),
             ..ProfileChange::default()
         };
-        let user = if index % 4 < 2 { ann } else { bob };
-        async move { patiently(|| store.update_profile(user, &change, NOW, AddressMail::None)).await }
+        let key = if index % 4 < 2 { pair.ann.key() } else { pair.bob.key() };
+        async move { patiently(|| store.update_profile(&key, &change, NOW)).await }
     })
     .await;
     assert_eq!(count(&renamed, &ProfileUpdate::EmailTaken), 0, "{renamed:?}");

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use chat_functions::domain::{Email, MailKind, MailPurpose, SessionKey, Timestamp, Username, UsernamePrefix};
 use chat_functions::store::{
-    AddressMail, Creation, MessagesFrom, PendingRegistration, ProfileChange, ProfileUpdate, Registration, RegistrationOutcome, Store, User,
+    Creation, MessagesFrom, PendingRegistration, ProfileChange, ProfileUpdate, Registration, RegistrationOutcome, Store, User,
 };
 
 use crate::mail::take_all;
 use crate::people::{
     NOW, Person, account_named, hash, is_good, louder, may_put, new_account, new_mail, new_registration, new_session, new_token, note,
-    other_hash, put_token, register, registration_end,
+    other_hash, put_token, register, registration_end, to_email,
 };
 use crate::{Context, tests};
 
@@ -52,7 +52,7 @@ async fn a_registration_is_nobody(context: Arc<Context>) {
     let registration = register(store, &new_account().user.email).await;
     let id = registration.id;
     assert!(store.find_credentials(&registration.email.key()).await.expect("an answer").is_none());
-    assert!(store.find_reset_address(&registration.email.key(), NOW).await.expect("an answer").is_none());
+    assert!(store.find_address_owner(&registration.email.key(), NOW).await.expect("an answer").is_none());
     let session = new_session(NOW);
     assert!(store.start_session(id, &hash(), None, &session).await.expect("an answer").is_none());
     let key = SessionKey { user: id, session: session.hash };
@@ -62,7 +62,7 @@ async fn a_registration_is_nobody(context: Arc<Context>) {
     let prefix = UsernamePrefix::parse(registration.username.as_str()).expect("a prefix");
     assert!(store.search_people(ann.id(), &prefix, 10, NOW).await.expect("people").is_empty());
     let change = ProfileChange { messages_from: Some(MessagesFrom::Friends), ..ProfileChange::default() };
-    assert_eq!(store.update_profile(id, &change, NOW, AddressMail::ToBoth).await.expect("an answer"), ProfileUpdate::NotFound);
+    assert_eq!(store.update_profile(&key, &change, NOW).await.expect("an answer"), ProfileUpdate::NotFound);
     assert!(!store.delete_account(id, &hash(), NOW).await.expect("an answer"));
 }
 
@@ -72,7 +72,7 @@ async fn the_name_of_a_registration_is_taken(context: Arc<Context>) {
     assert!(!is_name_free(store, &registration.username).await);
     let person = Person::create(store).await;
     let change = ProfileChange { username: Some(registration.username.clone()), ..ProfileChange::default() };
-    assert_eq!(store.update_profile(person.id(), &change, NOW, AddressMail::None).await.expect("an answer"), ProfileUpdate::UsernameTaken);
+    assert_eq!(store.update_profile(&person.key(), &change, NOW).await.expect("an answer"), ProfileUpdate::UsernameTaken);
 }
 
 async fn a_registration_under_a_taken_name_is_refused(context: Arc<Context>) {
@@ -94,8 +94,9 @@ async fn the_address_of_a_registration_is_not_taken(context: Arc<Context>) {
     let (first, second) = (register(store, &new_account().user.email).await, register(store, &new_account().user.email).await);
     let account = account_named(new_account().user.username.as_str(), first.email.as_str());
     assert_eq!(store.create_account(&account).await.expect("an answer"), Creation::Created);
-    let change = ProfileChange { email: Some(second.email), ..ProfileChange::default() };
-    let updated = store.update_profile(account.user.id, &change, NOW, AddressMail::None).await.expect("an answer");
+    let change = ProfileChange { email: Some(to_email(&second.email)), ..ProfileChange::default() };
+    let updated =
+        store.update_profile(&SessionKey { user: account.user.id, session: account.session.hash }, &change, NOW).await.expect("an answer");
     assert!(matches!(updated, ProfileUpdate::Updated(_)));
 }
 
@@ -128,6 +129,7 @@ async fn a_verified_registration_is_an_account(context: Arc<Context>) {
         username: registration.username,
         email: registration.email,
         is_email_verified: true,
+        pending_email: None,
         friends: Vec::new(),
         messages_from: MessagesFrom::Everyone,
         last_login: Some(login),
@@ -172,7 +174,7 @@ async fn an_expired_registration_gives_its_name_to_another_one(context: Arc<Cont
     assert!(note(store, &second).await);
     let person = Person::create(store).await;
     let change = ProfileChange { username: Some(other.username.clone()), ..ProfileChange::default() };
-    let renamed = store.update_profile(person.id(), &change, registration_end(), AddressMail::None).await.expect("an answer");
+    let renamed = store.update_profile(&person.key(), &change, registration_end()).await.expect("an answer");
     assert!(matches!(renamed, ProfileUpdate::Updated(user) if user.username == other.username));
     alone.tear_down().await;
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{Email, UserId, Username};
-use chat_functions::store::{AddressMail, FriendAddition, MessagesFrom, Peer, ProfileChange, ProfileUpdate};
+use chat_functions::domain::{Email, SessionKey, UserId, Username};
+use chat_functions::store::{FriendAddition, MessagesFrom, Peer, ProfileChange, ProfileUpdate};
 
-use crate::people::{NOW, Person, new_account};
+use crate::people::{NOW, Person, new_account, new_session, to_email};
 use crate::{Context, tests};
 
 tests!(Context:
@@ -26,7 +26,7 @@ fn name_change(name: &Username) -> ProfileChange {
 }
 
 fn email_change(email: &Email) -> ProfileChange {
-    ProfileChange { email: Some(email.clone()), ..ProfileChange::default() }
+    ProfileChange { email: Some(to_email(email)), ..ProfileChange::default() }
 }
 
 async fn a_profile_changes_in_the_fields_given_and_in_no_other(context: Arc<Context>) {
@@ -37,9 +37,9 @@ async fn a_profile_changes_in_the_fields_given_and_in_no_other(context: Arc<Cont
     let steps = [name_change(&free.username), email_change(&free.email), choice];
     for change in steps {
         expected.username = change.username.clone().unwrap_or(expected.username);
-        expected.email = change.email.clone().unwrap_or(expected.email);
+        expected.email = change.email.clone().map_or(expected.email, |email| email.address);
         expected.messages_from = change.messages_from.unwrap_or(expected.messages_from);
-        let updated = context.store.update_profile(person.id(), &change, NOW, AddressMail::None).await.expect("an answer");
+        let updated = context.store.update_profile(&person.key(), &change, NOW).await.expect("an answer");
         assert_eq!(updated, ProfileUpdate::Updated(expected.clone()));
         assert_eq!(person.profile(&*context.store).await, expected);
     }
@@ -59,8 +59,13 @@ async fn a_taken_name_or_address_changes_nothing(context: Arc<Context>) {
         (None, Some(&taken.email), ProfileUpdate::EmailTaken),
     ];
     for (username, email, expected) in attempts {
-        let change = ProfileChange { username: username.cloned(), email: email.cloned(), messages_from: Some(MessagesFrom::Friends) };
-        assert_eq!(context.store.update_profile(ann.id(), &change, NOW, AddressMail::None).await.expect("an answer"), expected);
+        let change = ProfileChange {
+            username: username.cloned(),
+            email: email.map(to_email),
+            messages_from: Some(MessagesFrom::Friends),
+            checked: None,
+        };
+        assert_eq!(context.store.update_profile(&ann.key(), &change, NOW).await.expect("an answer"), expected);
         assert_eq!(ann.profile(&*context.store).await, ann.account.user);
     }
 }
@@ -69,8 +74,8 @@ async fn ones_own_name_and_address_are_not_taken(context: Arc<Context>) {
     let person = Person::create(&*context.store).await;
     let own = &person.account.user;
     let louder = Username::parse(&own.username.as_str().to_uppercase()).expect("a name");
-    let change = ProfileChange { username: Some(louder.clone()), email: Some(own.email.clone()), messages_from: None };
-    let updated = context.store.update_profile(person.id(), &change, NOW, AddressMail::None).await.expect("an answer");
+    let change = ProfileChange { username: Some(louder.clone()), email: Some(to_email(&own.email)), ..ProfileChange::default() };
+    let updated = context.store.update_profile(&person.key(), &change, NOW).await.expect("an answer");
     assert!(matches!(updated, ProfileUpdate::Updated(user) if user.username == louder));
 }
 
@@ -78,15 +83,15 @@ async fn a_name_given_up_is_free_for_others(context: Arc<Context>) {
     let (ann, bob) = (Person::create(&*context.store).await, Person::create(&*context.store).await);
     let given_up = ann.account.user.username.clone();
     let change = name_change(&new_account().user.username);
-    assert!(matches!(context.store.update_profile(ann.id(), &change, NOW, AddressMail::None).await, Ok(ProfileUpdate::Updated(_))));
-    let taken_over = context.store.update_profile(bob.id(), &name_change(&given_up), NOW, AddressMail::None).await;
+    assert!(matches!(context.store.update_profile(&ann.key(), &change, NOW).await, Ok(ProfileUpdate::Updated(_))));
+    let taken_over = context.store.update_profile(&bob.key(), &name_change(&given_up), NOW).await;
     assert!(matches!(taken_over, Ok(ProfileUpdate::Updated(_))));
 }
 
 async fn text_that_looks_like_an_expression_is_text(context: Arc<Context>) {
     let person = Person::create(&*context.store).await;
     let email = Email::parse(&format!("$email+{}@example.com", person.id())).expect("an address");
-    let updated = context.store.update_profile(person.id(), &email_change(&email), NOW, AddressMail::None).await;
+    let updated = context.store.update_profile(&person.key(), &email_change(&email), NOW).await;
     assert!(matches!(updated, Ok(ProfileUpdate::Updated(_))));
     assert_eq!(person.profile(&*context.store).await.email, email);
 }
@@ -94,7 +99,11 @@ async fn text_that_looks_like_an_expression_is_text(context: Arc<Context>) {
 async fn nobody_is_updated_when_there_is_nobody(context: Arc<Context>) {
     let change = name_change(&new_account().user.username);
     assert_eq!(
-        context.store.update_profile(UserId::generate(), &change, NOW, AddressMail::None).await.expect("an answer"),
+        context
+            .store
+            .update_profile(&SessionKey { user: UserId::generate(), session: new_session(NOW).hash }, &change, NOW)
+            .await
+            .expect("an answer"),
         ProfileUpdate::NotFound
     );
 }
@@ -131,7 +140,7 @@ async fn a_peer_is_seen_as_they_relate_to_the_caller(context: Arc<Context>) {
     assert_eq!(seen(&ann, &bob).await, stranger);
     assert_eq!(context.store.add_friend(bob.id(), ann.id(), NOW).await.expect("an answer"), FriendAddition::Added);
     let choice = ProfileChange { messages_from: Some(MessagesFrom::Friends), ..ProfileChange::default() };
-    assert!(matches!(context.store.update_profile(bob.id(), &choice, NOW, AddressMail::None).await, Ok(ProfileUpdate::Updated(_))));
+    assert!(matches!(context.store.update_profile(&bob.key(), &choice, NOW).await, Ok(ProfileUpdate::Updated(_))));
     let friend = Peer { messages_from: MessagesFrom::Friends, has_added_caller: true, has_blocked_caller: false };
     assert_eq!(seen(&ann, &bob).await, friend);
     assert_eq!(seen(&bob, &ann).await, stranger, "the other direction is another matter");

@@ -13,6 +13,7 @@ pub fn new_account(name: &str, password_hash: PasswordHash, now: Timestamp) -> (
         username: Username::parse(name).expect("a name"),
         email: Email::parse(&format!("{name}@example.com")).expect("an address"),
         is_email_verified: false,
+        pending_email: None,
         friends: Vec::new(),
         messages_from: MessagesFrom::Everyone,
         last_login: Some(now),

@@ -24,6 +24,14 @@ const sentence = (answer) => {
   return rules.length > 0 ? `The password ${rules.join(", and ")}.` : `${answer.message}.`;
 };
 
+// Who moves an account shows that it is theirs.
+const askForPassword = () => {
+  const field = document.getElementById("password");
+  for (const part of [field, field.labels[0]]) part.hidden = false;
+  field.disabled = false;
+  field.focus();
+};
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   button.disabled = true;
@@ -31,8 +39,10 @@ form.addEventListener("submit", async (event) => {
   try {
     const body = JSON.stringify({ token: token ?? pasted(code.value), ...Object.fromEntries(new FormData(form)) });
     const response = await fetch(location.pathname, { method: "PUT", headers: { "Content-Type": "application/json" }, body });
-    say(sentence(await response.json()));
+    const answer = await response.json();
+    say(sentence(answer));
     form.hidden = response.ok;
+    if (answer.code === "password_required") askForPassword();
   } catch {
     say("The server cannot be reached. Please try again in a moment.");
   }

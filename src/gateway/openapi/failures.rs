@@ -61,6 +61,7 @@ fn may_fail(operation: &Operation, endpoint: &Endpoint, code: ErrorCode) -> bool
         | ErrorCode::NotAccepted
         | ErrorCode::Blocked
         | ErrorCode::WrongPassword
+        | ErrorCode::PasswordRequired
         | ErrorCode::NotFound
         | ErrorCode::UserNotFound
         | ErrorCode::ChatNotFound
@@ -70,6 +71,8 @@ fn may_fail(operation: &Operation, endpoint: &Endpoint, code: ErrorCode) -> bool
         | ErrorCode::MethodNotAllowed
         | ErrorCode::UsernameTaken
         | ErrorCode::EmailTaken
+        | ErrorCode::OwnRecoveryAddress
+        | ErrorCode::TooManyChanges
         | ErrorCode::FriendLimit
         | ErrorCode::BlockLimit
         | ErrorCode::PasswordTooCommon

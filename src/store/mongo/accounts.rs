@@ -6,12 +6,14 @@ use serde::Deserialize;
 
 use super::MongoStore;
 use super::documents::{SessionDocument, USERS, UserDocument, session_key, time, user_id, user_key};
+use super::mail_tokens::GoodToken;
+use super::moves::AddressMove;
 use super::names::{Claim, Taken};
 use super::sessions::{self, SessionsDocument};
-use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId, Username};
+use crate::domain::{Email, EmailKey, LinkId, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId, Username};
 use crate::store::{
-    AccountStore, Authenticated, Change, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, PendingRegistration,
-    Registration, RegistrationOutcome, StoreError, User,
+    AccountStore, AddressToken, Authenticated, Change, Creation, Credentials, MailTokenOwner, MoveOutcome, MoveProof, NewAccount, NewMail,
+    OwnCredentials, PendingRegistration, Registration, RegistrationOutcome, StoreError, User,
 };
 
 #[derive(Deserialize)]
@@ -152,13 +154,13 @@ impl AccountStore for MongoStore {
         key: &SessionKey,
         checked: &PasswordHash,
         new: &PasswordHash,
-        notice: Option<&NewMail>,
+        notice: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
         self.replace_password(key, checked, new, notice).await
     }
 
-    async fn find_reset_address(&self, email: &EmailKey, at: Timestamp) -> Result<Option<(UserId, Email)>, StoreError> {
-        self.owner_for_reset(email, at).await
+    async fn find_address_owner(&self, email: &EmailKey, at: Timestamp) -> Result<Option<(UserId, Email)>, StoreError> {
+        self.owner_of_address(email, at).await
     }
 
     async fn find_mail_token(
@@ -167,9 +169,17 @@ impl AccountStore for MongoStore {
         purpose: MailPurpose,
         at: Timestamp,
     ) -> Result<Option<MailTokenOwner>, StoreError> {
-        let Some(found) = self.find_token(*hash, &[purpose], at).await? else { return Ok(None) };
-        let address = found.address().map_err(StoreError::broken)?;
-        Ok(Some(MailTokenOwner { user: user_id(found.id), username: Username::from_stored(found.username), address }))
+        let may_be = |token: &GoodToken| token.purpose == purpose || purpose == MailPurpose::PasswordReset && token.purpose.is_reset();
+        let found = self.find_token(*hash, at).await?.filter(may_be);
+        Ok(found.map(GoodToken::into_owner))
+    }
+
+    async fn find_address_token(&self, hash: &MailTokenHash, at: Timestamp) -> Result<Option<AddressToken>, StoreError> {
+        let found = self.find_token(*hash, at).await?.filter(|token| !token.purpose.is_reset());
+        Ok(found.map(|token| {
+            let (is_move, password_hash) = (token.is_move(), token.password_hash.clone());
+            AddressToken { owner: token.into_owner(), is_move, password_hash }
+        }))
     }
 
     async fn reset_password(
@@ -186,6 +196,18 @@ impl AccountStore for MongoStore {
     async fn verify_email(&self, token: &MailTokenHash, at: Timestamp) -> Result<Option<UserId>, StoreError> {
         let (store, token) = (self.clone(), *token);
         tokio::spawn(async move { store.verify(token, at).await }).await.map_err(StoreError::broken)?
+    }
+
+    async fn move_address(
+        &self,
+        token: &MailTokenHash,
+        proof: &MoveProof,
+        link: LinkId,
+        at: Timestamp,
+        notify: bool,
+    ) -> Result<MoveOutcome, StoreError> {
+        let (store, asked) = (self.clone(), AddressMove { token: *token, proof: proof.clone(), link, at, notify });
+        tokio::spawn(async move { store.move_by_link(&asked).await }).await.map_err(StoreError::broken)?
     }
 
     async fn delete_account(&self, user: UserId, checked: &PasswordHash, at: Timestamp) -> Result<bool, StoreError> {

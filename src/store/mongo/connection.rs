@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use mongodb::bson::{Document, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::{
@@ -18,8 +19,10 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
 use super::clock::{self, ServerClock};
 use super::failure::{classify_read, classify_write};
+use super::filling::Filling;
 use super::standing::Standing;
-use super::{deletion, indexes, probe};
+use super::{addresses, deletion, documents, indexes, probe};
+use crate::domain::Clock;
 use crate::logging;
 use crate::store::StoreError;
 
@@ -43,6 +46,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often the indexes are looked after while all is well: one may be dropped, or the database with them.
 const WATCH_INTERVAL: Duration = Duration::from_secs(15);
+/// Why nothing is served for half a minute when an older version has used the database.
+const OLDER_RECORDS: &str = "records of an older version are taken over once its processes have stopped serving, within half a minute";
 /// How long a closing store waits for operations under way.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// How long it waits for its connections to end then.
@@ -64,6 +69,7 @@ pub(super) struct Connection {
     /// What a change needs besides.
     write_permits: Arc<Semaphore>,
     pub(super) operations: AtomicU64,
+    filling: Arc<Filling>,
     /// Measured before anything is served, and again with every look at the indexes.
     pub(super) clock: ServerClock,
 }
@@ -80,6 +86,7 @@ impl Default for Connection {
             permits: Arc::new(Semaphore::new(POOL as usize)),
             write_permits: Arc::new(Semaphore::new(WRITES as usize)),
             operations: AtomicU64::new(0),
+            filling: Arc::default(),
             clock: ServerClock::default(),
         }
     }
@@ -179,20 +186,20 @@ impl Connection {
         let database = self.database.get().ok_or_else(|| self.unusable())?;
         // One at a time, for an index may take long to build, and each that asks for it keeps a connection waiting.
         let turn = tokio::time::timeout(DEADLINE, Arc::clone(&self.looking).lock_owned()).await.map_err(StoreError::unavailable)?;
-        let looking = look_after(database.clone(), Arc::clone(&self.standing));
+        let looking = look_after(database.clone(), Arc::clone(&self.standing), Arc::clone(&self.filling));
         let checked = tokio::spawn(async move {
             let checked = looking.await;
             drop(turn);
             checked
         });
         let checked = checked.await.map_err(StoreError::broken)?;
-        if let Ok(clock_offset) = checked {
+        if let Ok(Some(clock_offset)) = checked {
             self.clock.note(clock_offset);
         }
         // That nobody answered, or the server had no room, says nothing about the indexes.
         let is_unknown = matches!(checked, Err(StoreError::Unavailable(_) | StoreError::Overloaded));
-        self.note_readiness(checked.is_ok() || is_unknown && self.is_ready());
-        checked.map(drop)
+        self.note_readiness(matches!(checked, Ok(Some(_))) || is_unknown && self.is_ready());
+        checked?.map(drop).ok_or_else(|| StoreError::unavailable(OLDER_RECORDS))
     }
 
     /// Finishes what deletions of accounts have left over; what fails is done in the next round.
@@ -205,6 +212,25 @@ impl Connection {
         {
             log::warn!(event = "account_still_listed", error = logging::causes(&error); "a deleted account is still on lists of friends");
         }
+    }
+
+    /// Frees the addresses whose time as a way back is over. Whoever meets one does it too.
+    async fn forget_ended_ways_back(&self) {
+        let Some(database) = self.database.get() else { return };
+        let now = documents::date(self.clock.correct(Clock::default().now()));
+        let users = database.collection::<Document>(documents::USERS);
+        let ended = doc! { "recoveryUntil": { "$lte": now } };
+        let forgotten = tokio::spawn(async move { users.update_many(ended, addresses::without_recovery()).await }).await;
+        if let Ok(Err(error)) = forgotten
+            && !self.is_closed()
+        {
+            log::warn!(event = "recovery_not_forgotten", error = logging::causes(&error); "addresses whose time is over are still taken");
+        }
+    }
+
+    /// Whether the server was reached and records of an older version wait to be taken over.
+    fn is_waiting(&self) -> bool {
+        self.filling.is_waiting()
     }
 
     fn is_ready(&self) -> bool {
@@ -244,12 +270,15 @@ async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Store
     permit.map_err(|_late| StoreError::Overloaded)?.map_err(StoreError::unavailable)
 }
 
-/// Makes the indexes and gives the offset of the server's clock; beside that tries whether the server has all that is used, until it
-/// has, and again after it had no room.
-async fn look_after(database: Database, standing: Arc<Standing>) -> Result<i64, StoreError> {
+/// Makes the indexes and gives the offset of the server's clock, `None` as long as records of an older version wait to be filled; beside
+/// that tries whether the server has all that is used, until it has, and again after it had no room.
+async fn look_after(database: Database, standing: Arc<Standing>, filling: Arc<Filling>) -> Result<Option<i64>, StoreError> {
     let looking = async {
         indexes::ensure(&database).await.map_err(classify_read)?;
-        clock::measure_offset(&database).await.map_err(classify_read)
+        if !filling.make(&database).await.map_err(classify_read)? {
+            return Ok(None);
+        }
+        clock::measure_offset(&database).await.map(Some).map_err(classify_read)
     };
     if standing.is_tried() {
         return looking.await;
@@ -276,7 +305,10 @@ pub(super) async fn keep(connection: Arc<Connection>, uri: String, observer: Opt
             }
             Err(error) => {
                 // What was logged already is logged again only after all was well.
-                if connection.note_obstacle(innermost(&error)) || pause == FIRST_PAUSE {
+                let is_new = connection.note_obstacle(innermost(&error)) || pause == FIRST_PAUSE;
+                if is_new && connection.is_waiting() {
+                    log::info!(event = "store_waits"; "{OLDER_RECORDS}");
+                } else if is_new {
                     let hosts = hosts(&uri);
                     log::warn!(event = "store_unreachable", error = innermost(&error); "the database at {hosts} cannot be used; trying on");
                 }
@@ -309,6 +341,7 @@ async fn attempt(connection: &Connection, uri: &str, observer: Option<EventHandl
     }
     connection.check().await?;
     connection.finish_deletions().await;
+    connection.forget_ended_ways_back().await;
     Ok(())
 }
 

@@ -57,7 +57,7 @@ fn emptied(user: UserId, at: Timestamp) -> Document {
             "heldUntil": date(at.plus_millis(HOLD_DELETED_NAME_MILLIS)),
             "isListed": true,
         },
-        "$unset": { "previousEmail": "", "mailDueAt": "", "messagesFrom": "", "lastLogin": "", "lastSeen": "" },
+        "$unset": { "addressKeys": "", "pendingEmail": "", "recovery": "", "recoveryUntil": "", "mailDueAt": "", "messagesFrom": "", "lastLogin": "", "lastSeen": "" },
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) const ACCESS_CHANGED_AT: &str = "accessChangedAt";
 
 /// A person with all that is theirs, as they come into being. The arrays are bounded by the updates that fill them.
 ///
-/// Later there may be `mailTokens`, a `previousEmail` and an `accessChangedAt` too. A document with `heldUntil` is nobody: it only
+/// Later there may be `mailTokens`, a `pendingEmail`, `recovery` with `recoveryUntil`, and an `accessChangedAt` too. A document with `heldUntil` is nobody: it only
 /// keeps others from taking its user name, and is a registration or what is left of a deleted account.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,6 +32,9 @@ pub(super) struct UserDocument {
     username_key: String,
     email: String,
     email_key: String,
+    /// What nobody else can have: the key of the address, later those of the ways back too. Absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_keys: Option<[String; 1]>,
     is_email_verified: bool,
     password_hash: String,
     sessions: Vec<SessionDocument>,
@@ -115,6 +118,7 @@ impl UserDocument {
             username_key: user.username.key().as_str().to_owned(),
             email: user.email.as_str().to_owned(),
             email_key: user.email.key().as_str().to_owned(),
+            address_keys: Some([user.email.key().as_str().to_owned()]),
             is_email_verified: user.is_email_verified,
             password_hash: account.password_hash.expose().to_owned(),
             sessions: vec![SessionDocument::new(&account.session)],
@@ -141,6 +145,7 @@ impl UserDocument {
             username_key: registration.username.key().as_str().to_owned(),
             email: email.as_str().to_owned(),
             email_key: format!("pending:{}", registration.id),
+            address_keys: None,
             is_email_verified: false,
             password_hash: registration.password_hash.expose().to_owned(),
             sessions: Vec::new(),

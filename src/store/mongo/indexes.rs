@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 use mongodb::{Collection, Database, IndexModel};
@@ -9,6 +10,9 @@ use mongodb::{Collection, Database, IndexModel};
 use super::documents::{ACCESS_CHANGED_AT, CHANGED_AT, CHATS, MESSAGES, THROTTLES, USERS};
 use super::failure::is_of_room;
 
+/// The index over the addresses of all accounts. It has the name of another one that an older version needs, so that such a
+/// process finds that it lacks an index and serves nothing more.
+const ADDRESS_KEYS: &str = "previousEmail";
 /// How long the server may take to build the indexes that it lacks, in a database that may hold much.
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -21,7 +25,8 @@ pub(super) async fn ensure(database: &Database) -> mongodb::error::Result<()> {
                 unique("username", doc! { "usernameKey": 1 }, None),
                 unique("email", doc! { "emailKey": 1 }, None),
                 partial("pendingEmail", doc! { "pendingEmailKey": 1 }, "pendingEmailKey"),
-                partial("previousEmail", doc! { "previousEmail.key": 1, "previousEmail.until": 1 }, "previousEmail.key"),
+                unique(ADDRESS_KEYS, doc! { "addressKeys": 1 }, Some("addressKeys")),
+                partial("recoveryUntil", doc! { "recoveryUntil": 1 }, "recoveryUntil"),
                 partial("mailToken", doc! { "mailTokens.hash": 1 }, "mailTokens.hash"),
                 partial("mail", doc! { "mailDueAt": 1, "mailCount": 1 }, "mailDueAt"),
                 partial("friends", doc! { "friends.id": 1 }, "friends.id"),
@@ -45,7 +50,13 @@ pub(super) async fn ensure(database: &Database) -> mongodb::error::Result<()> {
         (THROTTLES, vec![expiring("expired", "expiresAt")]),
     ];
     for (collection, indexes) in of_collections {
-        ensure_of(&database.collection(collection), indexes).await?;
+        let collection = database.collection(collection);
+        let made = ensure_of(&collection, indexes.clone()).await;
+        if made.is_err() && drop_replaced(&collection).await? {
+            ensure_of(&collection, indexes).await?;
+        } else {
+            made?;
+        }
     }
     Ok(())
 }
@@ -56,7 +67,8 @@ async fn ensure_of(collection: &Collection<Document>, indexes: Vec<IndexModel>) 
     match collection.create_indexes(indexes).max_time(PATIENCE).await {
         Err(error) if is_of_room(&error) => {
             let present = collection.list_index_names().await?;
-            if names.iter().all(|name| present.contains(name)) { Ok(()) } else { Err(error) }
+            let are_all_there = names.iter().all(|name| present.contains(name)) && !has_replaced(collection).await?;
+            if are_all_there { Ok(()) } else { Err(error) }
         }
         made => made.map(drop),
     }
@@ -69,6 +81,19 @@ pub(super) fn of_the_probe() -> [IndexModel; 3] {
         partial("list", doc! { "list.n": 1, "n": -1 }, "list"),
         expiring("expired", "expiresAt"),
     ]
+}
+
+/// Drops the index of an older version whose name another one has now; `false` when there is none.
+async fn drop_replaced(collection: &Collection<Document>) -> mongodb::error::Result<bool> {
+    if !has_replaced(collection).await? {
+        return Ok(false);
+    }
+    collection.drop_index(ADDRESS_KEYS).await.map(|()| true)
+}
+
+async fn has_replaced(collection: &Collection<Document>) -> mongodb::error::Result<bool> {
+    let indexes: Vec<IndexModel> = collection.list_indexes().await?.try_collect().await?;
+    Ok(indexes.iter().any(|index| index.keys.contains_key("previousEmail.key")))
 }
 
 fn plain(name: &str, keys: Document) -> IndexModel {

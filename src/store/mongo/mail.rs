@@ -6,6 +6,7 @@ use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 
+use super::addresses::link_key;
 use super::connection::DEADLINE;
 use super::documents::{USERS, date, user_key};
 use super::expressions::literal;
@@ -41,7 +42,7 @@ impl MailStore for MongoStore {
                 update.sort(doc! { "mailDueAt": 1 }).projection(outbox_fields()).await
             })
             .await?;
-        taken.map(|outbox| outbox.into_taken(taking).map_err(StoreError::broken)).transpose()
+        taken.map(|outbox| outbox.into_taken(taking, at).map_err(StoreError::broken)).transpose()
     }
 
     async fn postpone_mail(&self, mail: &DueMail, until: Timestamp, link: Link) -> Result<(), StoreError> {
@@ -60,21 +61,20 @@ impl MailStore for MongoStore {
     }
 
     async fn put_mail_token(&self, mail: &DueMail, token: &NewMailToken, at: Timestamp) -> Result<bool, StoreError> {
-        let address = token.address.key();
-        let mut accepted = vec![doc! { "emailKey": address.as_str() }, doc! { "pendingEmailKey": address.as_str() }];
-        if token.purpose == MailPurpose::PasswordReset {
-            accepted.push(doc! { "previousEmail.key": address.as_str() });
-        }
-        let mut entry = outbox::still_taken(mail);
-        entry.insert("begun", mail.begun.map_or(Bson::Null, |hash| mail_tokens::token_key(hash).into()));
-        let mut filter = doc! { "_id": user_key(mail.user), "mail": { "$elemMatch": entry }, "$or": accepted };
-        if let Some(hash) = mail.begun {
-            let good = doc! { "hash": mail_tokens::token_key(hash), "expiresAt": { "$gt": date(at) } };
-            filter.insert("mailTokens", doc! { "$elemMatch": good });
-        }
-        let tokens = mail.begun.map_or_else(|| mail_tokens::replaced(token), |old| mail_tokens::renamed(old, token.hash));
-        let update = vec![doc! { "$set": { "mailTokens": tokens, "mail": outbox::begun(&mail.begun_with(token.hash)) } }];
-        Ok(self.update_user(filter, update).await?.matched_count > 0)
+        let mut update = match mail.begun {
+            None => mail_tokens::put(token),
+            Some(old) => doc! { "mailTokens": mail_tokens::renamed(old, token.hash) },
+        };
+        let filter = if let Some(link) = token.link {
+            let way_back = doc! { "key": token.address.key().as_str(), "link": link_key(link) };
+            let mut filter = taken_by_us(mail);
+            filter.insert("recovery", doc! { "$elemMatch": way_back });
+            filter
+        } else {
+            update.insert("mail", outbox::begun(&mail.begun_with(token.hash)));
+            may_begin(mail, token, at)
+        };
+        Ok(self.update_user(filter, vec![doc! { "$set": update }]).await?.matched_count > 0)
     }
 
     async fn count_mail(&self) -> Result<u64, StoreError> {
@@ -92,6 +92,21 @@ impl MailStore for MongoStore {
             .await?;
         count.map_or(Ok(0), |count| u64::try_from(count.waiting).map_err(StoreError::broken))
     }
+}
+
+/// Matches the account of a taken mail as long as a token may be put out for it.
+fn may_begin(mail: &DueMail, token: &NewMailToken, at: Timestamp) -> Document {
+    let address = token.address.key();
+    let mut accepted = vec![doc! { "emailKey": address.as_str() }, doc! { "pendingEmailKey": address.as_str() }];
+    accepted.extend((token.purpose == MailPurpose::NewAddress).then(|| doc! { "pendingEmail.key": address.as_str() }));
+    let mut entry = outbox::still_taken(mail);
+    entry.insert("begun", mail.begun.map_or(Bson::Null, |hash| mail_tokens::token_key(hash).into()));
+    let mut filter = doc! { "_id": user_key(mail.user), "mail": { "$elemMatch": entry }, "$or": accepted };
+    if let Some(hash) = mail.begun {
+        let good = doc! { "hash": mail_tokens::token_key(hash), "expiresAt": { "$gt": date(at) } };
+        filter.insert("mailTokens", doc! { "$elemMatch": good });
+    }
+    filter
 }
 
 /// Matches the account of a taken mail as long as that is its taker's.

@@ -6,6 +6,7 @@
 //! leave what is longer to the files named after it.
 
 mod accounts;
+mod addresses;
 mod change_query;
 mod change_stream;
 mod chats;
@@ -17,9 +18,11 @@ mod deletion;
 mod documents;
 mod expressions;
 mod failure;
+mod filling;
 mod indexes;
 mod mail;
 mod mail_tokens;
+mod moves;
 mod names;
 mod outbox;
 mod ownership;

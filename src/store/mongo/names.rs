@@ -6,6 +6,7 @@ use mongodb::bson::{DateTime, Document, Uuid, doc};
 use serde::Deserialize;
 
 use super::MongoStore;
+use super::addresses::without_recovery;
 use super::documents::{USERS, UserDocument, date, time, user_id, user_key};
 use super::failure::unless_duplicate;
 use super::patience::Patience;
@@ -33,7 +34,7 @@ pub(super) enum Taken {
 enum Found {
     /// Nobody has anything of the claim.
     Nothing,
-    /// A record whose time was over; it is gone.
+    /// What had its time; it is gone.
     Expired,
     Taken(Taken),
 }
@@ -44,6 +45,8 @@ struct Holder {
     #[serde(rename = "_id")]
     id: Uuid,
     username_key: String,
+    email_key: String,
+    recovery_until: Option<DateTime>,
     held_until: Option<DateTime>,
     password_hash: String,
     created_at: DateTime,
@@ -59,6 +62,11 @@ impl Holder {
         let (id, password_hash) = (user_id(self.id), PasswordHash::new(self.password_hash.clone()));
         Taken::Pending(PendingRegistration { id, password_hash, created_at: time(self.created_at) })
     }
+
+    /// Whether they have an address only as a way back whose time was over at `at`.
+    fn has_lost(&self, address: &EmailKey, at: Timestamp) -> bool {
+        self.email_key != address.as_str() && self.recovery_until.is_none_or(|until| until <= date(at))
+    }
 }
 
 impl MongoStore {
@@ -72,7 +80,8 @@ impl MongoStore {
     }
 
     /// Does a write that a unique index refuses, which gives `None` then, until it is done or somebody is found who has what it
-    /// claims. Records that held a name until `at` at most do not count: they are removed.
+    /// claims. Records that held a name until `at` at most, and addresses that were ways back until then, do not count: they are
+    /// removed.
     pub(super) async fn unless_taken<T, F>(
         &self,
         claim: &Claim,
@@ -97,10 +106,11 @@ impl MongoStore {
 
     async fn find_holder(&self, claim: &Claim, at: Timestamp) -> Result<Found, StoreError> {
         let name = claim.username.iter().map(|name| doc! { "usernameKey": name.as_str() });
-        let claimed: Vec<Document> = name.chain(claim.email.iter().map(|email| doc! { "emailKey": email.as_str() })).collect();
+        let claimed: Vec<Document> = name.chain(claim.email.iter().map(|email| doc! { "addressKeys": email.as_str() })).collect();
         let filter = doc! { "$or": claimed, "_id": { "$ne": user_key(claim.owner) } };
         let mut options = page(Document::new(), 2)?;
-        options.projection = Some(doc! { "usernameKey": 1, "heldUntil": 1, "passwordHash": 1, "createdAt": 1, "pendingEmailKey": 1 });
+        let of_name = doc! { "usernameKey": 1, "heldUntil": 1, "passwordHash": 1, "createdAt": 1, "pendingEmailKey": 1 };
+        options.projection = Some(of_name.into_iter().chain(doc! { "emailKey": 1, "recoveryUntil": 1 }).collect());
         let holders: Vec<Holder> = self.find(USERS, filter, options).await?;
         let has_name = |holder: &&Holder| claim.username.as_ref().is_some_and(|name| name.as_str() == holder.username_key);
         match holders.iter().find(has_name) {
@@ -110,8 +120,16 @@ impl MongoStore {
                 Ok(Found::Expired)
             }
             Some(holder) => Ok(Found::Taken(holder.as_taken())),
-            None if holders.is_empty() => Ok(Found::Nothing),
-            None => Ok(Found::Taken(Taken::Email)),
+            None => self.find_address_holder(claim, holders.first(), at).await,
         }
+    }
+
+    async fn find_address_holder(&self, claim: &Claim, holder: Option<&Holder>, at: Timestamp) -> Result<Found, StoreError> {
+        let (Some(address), Some(holder)) = (&claim.email, holder) else { return Ok(Found::Nothing) };
+        if !holder.has_lost(address, at) {
+            return Ok(Found::Taken(Taken::Email));
+        }
+        let expired = doc! { "_id": holder.id, "recoveryUntil": { "$lte": date(at) } };
+        self.update_user(expired, without_recovery()).await.map(|_forgotten| Found::Expired)
     }
 }

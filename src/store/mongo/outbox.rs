@@ -8,11 +8,12 @@
 use mongodb::bson::{Binary, Bson, DateTime, Document, Uuid, doc};
 use serde::{Deserialize, Serialize};
 
+use super::addresses::RecoveryDocument;
 use super::documents::{USERS, Undecodable, date, time, user_id};
 use super::expressions::{array, literal};
 use super::mail_tokens::{token_hash, token_key};
-use crate::domain::{Email, MailKind, Timestamp, Username};
-use crate::store::{DueMail, MAX_MAIL_PER_ACCOUNT, MailId, NewMail};
+use crate::domain::{Email, MAX_RECOVERY_ADDRESSES, MailKind, Timestamp, Username};
+use crate::store::{DueMail, MAX_MAIL_PER_ACCOUNT, MailId, NewMail, RecoveryLink};
 
 /// A waiting mail.
 #[derive(Serialize, Deserialize)]
@@ -43,11 +44,14 @@ pub(super) struct OutboxDocument {
     username: String,
     held_until: Option<DateTime>,
     mail: Vec<MailDocument>,
+    #[serde(default)]
+    recovery: Vec<RecoveryDocument>,
+    recovery_until: Option<DateTime>,
 }
 
 /// What an [`OutboxDocument`] is read with.
 pub(super) fn outbox_fields() -> Document {
-    doc! { "username": 1, "heldUntil": 1, "mail": 1 }
+    doc! { "username": 1, "heldUntil": 1, "mail": 1, "recovery": 1, "recoveryUntil": 1 }
 }
 
 impl MailDocument {
@@ -67,21 +71,28 @@ impl MailDocument {
 }
 
 impl OutboxDocument {
-    /// The mail that a [`taken`] took.
-    pub(super) fn into_taken(self, taking: Uuid) -> Result<DueMail, Undecodable> {
+    /// The mail that a [`taken`] took at `at`.
+    pub(super) fn into_taken(self, taking: Uuid, at: Timestamp) -> Result<DueMail, Undecodable> {
         let impossible = |field| Undecodable::new(USERS, field);
         let mail = self.mail.into_iter().find(|mail| mail.taking == Some(taking)).ok_or_else(|| impossible("mailDueAt"))?;
+        let address = Email::from_stored(mail.address);
+        let until = self.recovery_until.map(time).filter(|until| at < *until);
+        let ways_back = self.recovery.into_iter().map(RecoveryDocument::into_recovery);
+        let of_address =
+            |until| ways_back.into_iter().find(|way| way.address.key() == address.key()).map(|way| RecoveryLink { id: way.link, until });
+        let recovery = until.and_then(of_address);
         Ok(DueMail {
             id: MailId(mail.id.bytes()),
             user: user_id(self.id),
             username: Username::from_stored(self.username),
             is_pending: self.held_until.is_some(),
             kind: MailKind::parse(&mail.kind).ok_or_else(|| impossible("mail.kind"))?,
-            address: Email::from_stored(mail.address),
+            address,
             ordered_at: time(mail.ordered_at),
             attempts: u32::try_from(mail.attempts).map_err(|_range| impossible("mail.attempts"))?,
             begun: mail.begun.map(|hash| token_hash(hash).ok_or_else(|| impossible("mail.begun"))).transpose()?,
             unsettled: u32::try_from(mail.unsettled).map_err(|_range| impossible("mail.unsettled"))?,
+            recovery,
         })
     }
 }
@@ -116,13 +127,26 @@ pub(super) fn still_taken(mail: &DueMail) -> Document {
     doc! { "id": mail_key(mail.id), "unsettled": unsettled }
 }
 
+/// Notices to the address and the ways back, an expression.
+pub(super) fn notices(kind: MailKind, at: Timestamp) -> Document {
+    let has_address = doc! { "$ne": ["$email", ""] };
+    let to_address = doc! { "$cond": [has_address, [entry(kind, "$email", at)], []] };
+    let ways_back = doc! { "$cond": [{ "$gt": ["$recoveryUntil", date(at)] }, array("recovery"), []] };
+    let to_way_back = (0..i32::try_from(MAX_RECOVERY_ADDRESSES).unwrap_or_default()).map(|place| {
+        let address = doc! { "$let": { "vars": { "way": { "$arrayElemAt": ["$$ways", place] } }, "in": "$$way.address" } };
+        doc! { "$cond": [{ "$gt": [{ "$size": "$$ways" }, place] }, [entry(kind, address, at)], []] }
+    });
+    let all: Vec<Document> = std::iter::once(to_address).chain(to_way_back).collect();
+    doc! { "$let": { "vars": { "ways": ways_back }, "in": { "$concatArrays": all } } }
+}
+
 /// `mail` with more entries, which are an expression.
 pub(super) fn appended(entries: impl Into<Bson>) -> Document {
     appended_to(array("mail"), entries)
 }
 
 /// What waits with more entries. Each takes the place of one of its kind to its address, so that there is room for all.
-fn appended_to(waiting: Document, entries: impl Into<Bson>) -> Document {
+pub(super) fn appended_to(waiting: Document, entries: impl Into<Bson>) -> Document {
     let most = i32::try_from(MAX_MAIL_PER_ACCOUNT).unwrap_or(i32::MAX);
     let what = |mail: &str| doc! { "$concat": [format!("$${mail}.kind"), " ", { "$toLower": format!("$${mail}.address") }] };
     let renewed = doc! { "$map": { "input": "$$added", "as": "new", "in": what("new") } };

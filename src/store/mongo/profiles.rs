@@ -3,17 +3,11 @@
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use serde::Deserialize;
 
+use super::addresses::{PendingDocument, RecoveryDocument};
 use super::documents::{FriendDocument, SessionDocument, Undecodable, messages_from, time, user_id};
 use super::sessions::by_latest_use;
 use crate::domain::{Email, Username};
 use crate::store::{AccountData, User};
-
-/// The address before a change.
-#[derive(Deserialize)]
-pub(super) struct PreviousEmailDocument {
-    address: String,
-    until: DateTime,
-}
 
 /// A person as they see themselves, with what else was asked for.
 #[derive(Deserialize)]
@@ -33,18 +27,16 @@ pub(super) struct ProfileDocument {
     #[serde(default)]
     blocks: Vec<Uuid>,
     last_seen: Option<DateTime>,
-    previous_email: Option<PreviousEmailDocument>,
+    pending_email: Option<PendingDocument>,
+    #[serde(default)]
+    recovery: Vec<RecoveryDocument>,
+    recovery_until: Option<DateTime>,
 }
 
 /// What a [`ProfileDocument`] is read with for a [`User`]; what else there is, is the caller's to add.
 pub(super) fn profile_fields() -> Document {
-    doc! { "username": 1, "email": 1, "isEmailVerified": 1, "friends": 1, "messagesFrom": 1, "lastLogin": 1, "createdAt": 1 }
-}
-
-impl PreviousEmailDocument {
-    pub(super) fn into_address(self) -> Email {
-        Email::from_stored(self.address)
-    }
+    let of_person = doc! { "username": 1, "friends": 1, "messagesFrom": 1, "lastLogin": 1, "createdAt": 1 };
+    of_person.into_iter().chain(doc! { "email": 1, "isEmailVerified": 1, "pendingEmail": 1 }).collect()
 }
 
 impl ProfileDocument {
@@ -54,6 +46,7 @@ impl ProfileDocument {
             username: Username::from_stored(self.username),
             email: Email::from_stored(self.email),
             is_email_verified: self.is_email_verified,
+            pending_email: self.pending_email.map(PendingDocument::into_pending),
             friends: self.friends.iter().map(|friend| user_id(friend.id)).collect(),
             messages_from: messages_from(&self.messages_from)?,
             last_login: self.last_login.map(time),
@@ -64,7 +57,8 @@ impl ProfileDocument {
     pub(super) fn into_account_data(mut self) -> Result<AccountData, Undecodable> {
         Ok(AccountData {
             last_seen: self.last_seen.map(time),
-            previous_email: self.previous_email.take().map(|previous| (Email::from_stored(previous.address), time(previous.until))),
+            recovery: std::mem::take(&mut self.recovery).into_iter().map(|way| way.into_recovery().address).collect(),
+            recovery_until: self.recovery_until.map(time),
             sessions: by_latest_use(std::mem::take(&mut self.sessions))?,
             friends: self.friends.iter().map(|friend| (user_id(friend.id), time(friend.added_at))).collect(),
             blocks: self.blocks.iter().copied().map(user_id).collect(),

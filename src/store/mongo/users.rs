@@ -11,8 +11,8 @@ use super::reads::page;
 use super::sessions;
 use crate::domain::{SessionKey, Timestamp, UserId, UsernamePrefix};
 use crate::store::{
-    AccountData, AddressMail, Authenticated, BlockAddition, Friend, FriendAddition, Lists, Peer, Person, ProfileChange, ProfileUpdate,
-    StoreError, User, UserStore,
+    AccountData, Authenticated, BlockAddition, Friend, FriendAddition, Lists, Peer, Person, ProfileChange, ProfileUpdate, StoreError, User,
+    UserStore,
 };
 
 /// One of the two people that a request is about; each array holds at most what concerns it.
@@ -59,14 +59,8 @@ impl UserStore for MongoStore {
         Ok(session.map(|session| Authenticated { session, record }))
     }
 
-    async fn update_profile(
-        &self,
-        user: UserId,
-        change: &ProfileChange,
-        at: Timestamp,
-        mail: AddressMail,
-    ) -> Result<ProfileUpdate, StoreError> {
-        self.change_profile(user, change, at, mail).await
+    async fn update_profile(&self, key: &SessionKey, change: &ProfileChange, at: Timestamp) -> Result<ProfileUpdate, StoreError> {
+        self.change_profile(key, change, at).await
     }
 
     async fn add_friend(&self, user: UserId, friend: UserId, at: Timestamp) -> Result<FriendAddition, StoreError> {
@@ -107,7 +101,7 @@ impl UserStore for MongoStore {
 
     async fn find_account_data(&self, key: &SessionKey) -> Result<Option<Authenticated<AccountData>>, StoreError> {
         let mut projection = profile_fields();
-        projection.extend(doc! { "sessions": 1, "blocks": 1, "lastSeen": 1, "previousEmail": 1 });
+        projection.extend(doc! { "sessions": 1, "blocks": 1, "lastSeen": 1, "recovery": 1, "recoveryUntil": 1 });
         let found: Option<ProfileDocument> = self.find_one(USERS, sessions::owner_of(key), projection).await?;
         let Some(found) = found else { return Ok(None) };
         let record = found.into_account_data().map_err(StoreError::broken)?;

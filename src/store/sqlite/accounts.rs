@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{SqliteStore, mail, passwords, registrations, rows, sessions, users};
-use crate::domain::{Email, EmailKey, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId};
+use super::passwords::GoodToken;
+use super::{SqliteStore, addresses, mail, passwords, registrations, rows, sessions, users};
+use crate::domain::{Email, EmailKey, LinkId, MailPurpose, MailTokenHash, PasswordHash, Session, SessionKey, Timestamp, UserId};
 use crate::store::{
-    AccountStore, Authenticated, Change, Creation, Credentials, MailTokenOwner, NewAccount, NewMail, OwnCredentials, PendingRegistration,
-    Registration, RegistrationOutcome, StoreError, User,
+    AccountStore, AddressToken, Authenticated, Change, Creation, Credentials, MailTokenOwner, MoveOutcome, MoveProof, NewAccount, NewMail,
+    OwnCredentials, PendingRegistration, Registration, RegistrationOutcome, StoreError, User,
 };
 
 const INSERT_USER: &str = "
@@ -103,19 +104,19 @@ impl AccountStore for SqliteStore {
         key: &SessionKey,
         checked: &PasswordHash,
         new: &PasswordHash,
-        notice: Option<&NewMail>,
+        notice: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
-        let (key, checked, new, notice) = (*key, checked.clone(), new.clone(), notice.cloned());
+        let (key, checked, new) = (*key, checked.clone(), new.clone());
         self.write_and_tell(move |connection| {
-            let changed = passwords::change(connection, &key, &checked, &new, notice.as_ref())?;
+            let changed = passwords::change(connection, &key, &checked, &new, notice)?;
             Ok((changed, changed.then_some(Change::Access(key.user))))
         })
         .await
     }
 
-    async fn find_reset_address(&self, email: &EmailKey, at: Timestamp) -> Result<Option<(UserId, Email)>, StoreError> {
+    async fn find_address_owner(&self, email: &EmailKey, at: Timestamp) -> Result<Option<(UserId, Email)>, StoreError> {
         let email = email.clone();
-        self.read(move |snapshot| passwords::select_reset_address(snapshot, &email, at)).await
+        self.read(move |snapshot| addresses::select_owner(snapshot, &email, at)).await
     }
 
     async fn find_mail_token(
@@ -125,7 +126,21 @@ impl AccountStore for SqliteStore {
         at: Timestamp,
     ) -> Result<Option<MailTokenOwner>, StoreError> {
         let hash = *hash;
-        self.read(move |snapshot| passwords::select_token(snapshot, &hash, purpose, at)).await
+        self.read(move |snapshot| {
+            let may_be = |token: &GoodToken| token.purpose == purpose || purpose == MailPurpose::PasswordReset && token.purpose.is_reset();
+            let found = passwords::select_token(snapshot, &hash, at)?.filter(may_be);
+            Ok(found.map(|token| token.owner))
+        })
+        .await
+    }
+
+    async fn find_address_token(&self, hash: &MailTokenHash, at: Timestamp) -> Result<Option<AddressToken>, StoreError> {
+        let hash = *hash;
+        self.read(move |snapshot| {
+            let found = passwords::select_token(snapshot, &hash, at)?.filter(|token| !token.purpose.is_reset());
+            Ok(found.map(GoodToken::into_address_token))
+        })
+        .await
     }
 
     async fn reset_password(
@@ -148,6 +163,18 @@ impl AccountStore for SqliteStore {
         self.write(move |connection| registrations::verify(connection, &token, at)).await
     }
 
+    async fn move_address(
+        &self,
+        token: &MailTokenHash,
+        proof: &MoveProof,
+        link: LinkId,
+        at: Timestamp,
+        notify: bool,
+    ) -> Result<MoveOutcome, StoreError> {
+        let (token, proof) = (*token, proof.clone());
+        self.write(move |connection| passwords::move_address(connection, &token, &proof, link, at, notify)).await
+    }
+
     async fn delete_account(&self, user: UserId, checked: &PasswordHash, at: Timestamp) -> Result<bool, StoreError> {
         let checked = checked.clone();
         self.write_and_tell(move |connection| {
@@ -162,6 +189,7 @@ fn create(connection: &Connection, account: &NewAccount) -> rusqlite::Result<Cre
     let user = &account.user;
     let (name, email) = (user.username.key(), user.email.key());
     registrations::free_name(connection, &name, user.created_at)?;
+    addresses::tidy(connection, user.created_at)?;
     let inserted = connection.prepare_cached(INSERT_USER)?.execute(params![
         user.id.to_bytes(),
         user.username.as_str(),
@@ -177,6 +205,10 @@ fn create(connection: &Connection, account: &NewAccount) -> rusqlite::Result<Cre
     if inserted == 0 {
         let taken = users::is_username_taken(connection, &name, None)?;
         return Ok(if taken { Creation::UsernameTaken } else { Creation::EmailTaken });
+    }
+    if !addresses::claim(connection, user.id, &user.email, user.created_at)? {
+        users::delete(connection, user.id)?;
+        return Ok(Creation::EmailTaken);
     }
     sessions::insert(connection, user.id, &account.session)?;
     if let Some(mail) = &account.mail {

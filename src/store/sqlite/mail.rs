@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
 
 use super::{SqliteStore, registrations, rows};
-use crate::domain::{MailTokenHash, Timestamp, UserId};
+use crate::domain::{MailPurpose, MailTokenHash, Timestamp, UserId};
 use crate::store::{DueMail, Link, MAX_MAIL_PER_ACCOUNT, MailStore, NewMail, NewMailToken, StoreError};
 
 const INSERT_MAIL: &str = "
@@ -16,8 +16,10 @@ const DELETE_REPLACED: &str = "
         OR id IN (SELECT id FROM mail WHERE user = ?1 ORDER BY ordered_at DESC, id DESC LIMIT -1 OFFSET ?4))";
 const SELECT_ACCOUNT: &str = "SELECT 1 FROM users WHERE id = ?1 AND held_until IS NULL";
 const SELECT_DUE: &str = "
-    SELECT mail.id, user, username, held_until IS NOT NULL, kind, address, ordered_at, attempts, begun, unsettled
-    FROM mail CROSS JOIN users ON users.id = user
+    SELECT mail.id, mail.user, username, held_until IS NOT NULL, kind, mail.address, ordered_at, attempts, begun, unsettled, link,
+        recovery_until
+    FROM mail CROSS JOIN users ON users.id = mail.user
+    LEFT JOIN addresses ON addresses.key = mail.address_key AND addresses.user = mail.user AND place > 0 AND recovery_until > ?1
     WHERE due_at <= ?1 AND ifnull(held_until, ?1 + 1) > ?1 ORDER BY due_at, mail.id LIMIT 1";
 const LEASE_MAIL: &str = "UPDATE mail SET due_at = ?2 WHERE id = ?1";
 const POSTPONE_MAIL: &str = "UPDATE mail SET due_at = ?3, attempts = ?4 WHERE id = ?1 AND unsettled = ?2";
@@ -33,11 +35,17 @@ const SELECT_READY: &str = "
     AND (?3 IS NULL OR EXISTS (SELECT 1 FROM mail_tokens WHERE hash = ?3 AND mail_tokens.user = mail.user AND expires_at > ?4))";
 const BEGIN_MAIL: &str = "UPDATE mail SET begun = ?2, unsettled = ?3 WHERE id = ?1";
 const UPSERT_TOKEN: &str = "
-    INSERT INTO mail_tokens (user, purpose, hash, address, expires_at)
-    SELECT id, ?2, ?3, ?4, ?5 FROM users
-    WHERE id = ?1 AND (?6 = email_key OR ?6 = iif(?2 = 'password_reset', previous_email_key, pending_email_key))
-    ON CONFLICT (user, purpose) DO UPDATE SET hash = excluded.hash, address = excluded.address,
+    INSERT INTO mail_tokens (user, purpose, hash, address, expires_at, address_key)
+    SELECT id, ?2, ?3, ?4, ?5, ?6 FROM users
+    WHERE id = ?1 AND ?6 IN (email_key, ifnull(pending_email_key, iif(?2 = 'new_address', lower(pending_email), NULL)))
+    ON CONFLICT (user, purpose, address_key) DO UPDATE SET hash = excluded.hash, address = excluded.address,
         expires_at = iif(mail_tokens.hash IS ?7, mail_tokens.expires_at, excluded.expires_at)";
+const SELECT_WAITING: &str = "SELECT 1 FROM mail WHERE id = ?1 AND unsettled = ?2";
+const UPSERT_LINK_BACK: &str = "
+    INSERT INTO mail_tokens (user, purpose, hash, address, address_key)
+    SELECT user, ?2, ?3, ?4, key FROM addresses WHERE key = ?5 AND user = ?1 AND link = ?6
+    ON CONFLICT (user, purpose, address_key) DO UPDATE SET hash = excluded.hash, address = excluded.address";
+const WISH_AS_LONG: &str = "UPDATE users SET pending_email_until = ?3 WHERE id = ?1 AND lower(pending_email) = ?2";
 
 #[async_trait]
 impl MailStore for SqliteStore {
@@ -95,25 +103,28 @@ impl MailStore for SqliteStore {
 }
 
 fn put_token(connection: &Connection, mail: &DueMail, token: &NewMailToken, at: Timestamp) -> rusqlite::Result<bool> {
+    let (user, key) = (mail.user.to_bytes(), token.address.key());
+    let (purpose, hash, address) = (token.purpose.as_str(), token.hash.to_bytes(), token.address.as_str());
+    if let Some(link) = token.link {
+        let put = params![user, purpose, hash, address, key.as_str(), link.0];
+        return Ok(connection.prepare_cached(SELECT_WAITING)?.exists(params![mail.id.0, mail.unsettled])?
+            && connection.prepare_cached(UPSERT_LINK_BACK)?.execute(put)? > 0);
+    }
     let begun = mail.begun.map(MailTokenHash::to_bytes);
-    let ready = params![mail.id.0, mail.unsettled, begun, at.as_millis()];
-    if !connection.prepare_cached(SELECT_READY)?.exists(ready)? {
+    if !connection.prepare_cached(SELECT_READY)?.exists(params![mail.id.0, mail.unsettled, begun, at.as_millis()])? {
         return Ok(false);
     }
-    let put = connection.prepare_cached(UPSERT_TOKEN)?.execute(params![
-        mail.user.to_bytes(),
-        token.purpose.as_str(),
-        token.hash.to_bytes(),
-        token.address.as_str(),
-        token.expires_at.as_millis(),
-        token.address.key().as_str(),
-        begun,
-    ])?;
-    if put > 0 {
-        let progress = params![mail.id.0, token.hash.to_bytes(), mail.begun_with(token.hash).unsettled];
-        connection.prepare_cached(BEGIN_MAIL)?.execute(progress)?;
+    let expires_at = token.expires_at.as_millis();
+    let put = params![user, purpose, hash, address, expires_at, key.as_str(), begun];
+    if connection.prepare_cached(UPSERT_TOKEN)?.execute(put)? == 0 {
+        return Ok(false);
     }
-    Ok(put > 0)
+    let progress = params![mail.id.0, hash, mail.begun_with(token.hash).unsettled];
+    connection.prepare_cached(BEGIN_MAIL)?.execute(progress)?;
+    if begun.is_none() && token.purpose == MailPurpose::NewAddress {
+        connection.prepare_cached(WISH_AS_LONG)?.execute(params![user, key.as_str(), expires_at])?;
+    }
+    Ok(true)
 }
 
 /// Has a mail forget an attempt, and its token with the last of them.
@@ -159,15 +170,23 @@ mod tests {
         let of_user = "SEARCH mail USING INDEX mail_of_user (user=?)";
         assert_plan(DELETE_REPLACED, &[of_user, of_user, "USE TEMP B-TREE FOR ORDER BY"]);
         assert_plan(SELECT_ACCOUNT, &["SEARCH users USING PRIMARY KEY (id=?)"]);
-        let due = ["SEARCH mail USING INDEX mail_due (due_at<?)", "SEARCH users USING PRIMARY KEY (id=?)"];
+        let due = [
+            "SEARCH mail USING INDEX mail_due (due_at<?)",
+            "SEARCH users USING PRIMARY KEY (id=?)",
+            "SEARCH addresses USING PRIMARY KEY (key=?) LEFT-JOIN",
+        ];
         assert_plan(SELECT_DUE, &due);
         for query in [LEASE_MAIL, POSTPONE_MAIL, TAKE_LINK_BACK, BEGIN_MAIL, DELETE_MAIL] {
             assert_plan(query, &["SEARCH mail USING PRIMARY KEY (id=?)"]);
         }
         assert_plan(DELETE_ALL, &[of_user]);
+        assert_plan(SELECT_WAITING, &["SEARCH mail USING PRIMARY KEY (id=?)"]);
         let token = "SEARCH mail_tokens USING INDEX mail_tokens_hash (hash=?)";
         assert_plan(SELECT_READY, &["SEARCH mail USING PRIMARY KEY (id=?)", token]);
         assert_plan(DELETE_TOKEN, &["SEARCH mail_tokens USING COVERING INDEX mail_tokens_hash (hash=?)"]);
-        assert_plan(UPSERT_TOKEN, &["SEARCH users USING PRIMARY KEY (id=?)"]);
+        assert_plan(UPSERT_LINK_BACK, &["SEARCH addresses USING PRIMARY KEY (key=?)"]);
+        for query in [UPSERT_TOKEN, WISH_AS_LONG] {
+            assert_plan(query, &["SEARCH users USING PRIMARY KEY (id=?)"]);
+        }
     }
 }

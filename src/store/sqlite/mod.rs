@@ -4,6 +4,7 @@
 //! disk. `schema` has the tables, `writer` and `readers` the two ways to them, each trait has a file that may hand on to others.
 
 mod accounts;
+mod addresses;
 mod chats;
 mod conversations;
 mod failure;

@@ -2,39 +2,48 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{mail, rows, sessions};
-use crate::domain::{Email, EmailKey, MailKind, MailPurpose, MailTokenHash, PasswordHash, SessionKey, Timestamp, UserId};
-use crate::store::{HOLD_DELETED_NAME_MILLIS, MailTokenOwner, NewMail};
+use super::{addresses, mail, rows, sessions};
+use crate::domain::{Addresses, LinkId, MailKind, MailPurpose, MailTokenHash, PasswordHash, SessionKey, Timestamp, UserId};
+use crate::store::{AddressToken, HOLD_DELETED_NAME_MILLIS, MailTokenOwner, MoveOutcome, MoveProof};
 
 const CHANGE_PASSWORD: &str = "
     UPDATE users SET password_hash = ?4
     WHERE id = ?1 AND password_hash = ?3 AND EXISTS (SELECT 1 FROM sessions WHERE user = ?1 AND hash = ?2)";
-const SELECT_PRESENT_ADDRESS: &str = "SELECT id, email, is_email_verified FROM users WHERE email_key = ?1";
-const SELECT_PREVIOUS_ADDRESS: &str = "
-    SELECT id, previous_email FROM users
-    WHERE previous_email_key = ?1 AND previous_email_until > ?2 ORDER BY previous_email_until LIMIT 1";
 const SELECT_TOKEN: &str = "
-    SELECT user, username, address FROM mail_tokens CROSS JOIN users ON users.id = user
-    WHERE hash = ?1 AND purpose = ?2 AND expires_at > ?3 AND ifnull(held_until, ?3 + 1) > ?3";
+    SELECT user, username, address, purpose, password_hash, is_email_verified AND held_until IS NULL
+    FROM mail_tokens CROSS JOIN users ON users.id = user
+    WHERE hash = ?1 AND coalesce(expires_at, recovery_until) > ?2 AND ifnull(held_until, ?2 + 1) > ?2";
 const DELETE_TOKENS: &str = "DELETE FROM mail_tokens WHERE user = ?1";
 const RESET_PASSWORD: &str = "UPDATE users SET password_hash = ?2 WHERE id = ?1";
-/// Takes an address from another account that has not verified it.
-const TAKE_ADDRESS_AWAY: &str = "
-    UPDATE users SET email = '', email_key = 'lost:' || lower(hex(id))
-    WHERE email_key = ?2 AND id <> ?1 AND is_email_verified = 0 AND held_until IS NULL RETURNING id";
-/// Leaves everything as it is when somebody else has the address.
-const RESTORE_ADDRESS: &str = "UPDATE OR IGNORE users SET email = ?2, email_key = ?3, is_email_verified = 1 WHERE id = ?1";
-const FORGET_PREVIOUS_ADDRESS: &str = "
-    UPDATE users SET previous_email = NULL, previous_email_key = NULL, previous_email_until = NULL
-    WHERE id = ?1 AND previous_email_key = email_key";
+const PASSWORD_IS: &str = "SELECT 1 FROM users WHERE id = ?1 AND password_hash = ?2";
 const BURY: &str = "
     UPDATE users SET
         username = '', email = '', email_key = 'deleted:' || lower(hex(id)), password_hash = '', is_email_verified = 0,
         messages_from = 'everyone', last_login = NULL, last_seen = NULL,
-        previous_email = NULL, previous_email_key = NULL, previous_email_until = NULL, held_until = ?3
+        pending_email = NULL, pending_email_until = NULL, recovery_until = NULL, held_until = ?3
     WHERE id = ?1 AND password_hash = ?2 AND held_until IS NULL";
 const DELETE_WHAT_IS_THEIRS: [&str; 3] =
     ["DELETE FROM friends WHERE user = ?1", "DELETE FROM friends WHERE friend = ?1", "DELETE FROM blocks WHERE user = ?1"];
+
+/// A token that is good.
+pub(super) struct GoodToken {
+    pub(super) owner: MailTokenOwner,
+    pub(super) purpose: MailPurpose,
+    pub(super) password_hash: PasswordHash,
+    /// Whether it is an account's whose address is verified.
+    pub(super) is_verified: bool,
+}
+
+impl GoodToken {
+    /// Whether the token moves a verified account.
+    pub(super) fn is_move(&self) -> bool {
+        self.purpose == MailPurpose::NewAddress && self.is_verified
+    }
+
+    pub(super) fn into_address_token(self) -> AddressToken {
+        AddressToken { is_move: self.is_move(), owner: self.owner, password_hash: self.password_hash }
+    }
+}
 
 /// Sets a new password by the one that was checked.
 pub(super) fn change(
@@ -42,50 +51,30 @@ pub(super) fn change(
     key: &SessionKey,
     checked: &PasswordHash,
     new: &PasswordHash,
-    notice: Option<&NewMail>,
+    notice: Option<Timestamp>,
 ) -> rusqlite::Result<bool> {
     let change = params![key.user.to_bytes(), key.session.to_bytes(), checked.expose(), new.expose()];
     if connection.prepare_cached(CHANGE_PASSWORD)?.execute(change)? == 0 {
         return Ok(false);
     }
     sessions::end_others(connection, key)?;
-    void_tokens(connection, key.user)?;
-    if let Some(notice) = notice {
-        mail::insert(connection, key.user, notice)?;
+    let Some(seen) = addresses::select(connection, key.user)? else { return Ok(true) };
+    let next = Addresses { pending: None, ..seen.clone() };
+    addresses::write(connection, key.user, &next, None)?;
+    if let Some(at) = notice {
+        addresses::notify(connection, key.user, &seen, MailKind::PasswordChanged, at)?;
     }
     Ok(true)
 }
 
-/// Whom a mail to an address may let back in.
-pub(super) fn select_reset_address(connection: &Connection, email: &EmailKey, at: Timestamp) -> rusqlite::Result<Option<(UserId, Email)>> {
-    let owner = |row: &rusqlite::Row<'_>| Ok((rows::user_id(row, 0)?, rows::email(row, 1)?));
-    let with_state = |row: &rusqlite::Row<'_>| Ok((owner(row)?, row.get::<_, bool>(2)?));
-    let present = connection.prepare_cached(SELECT_PRESENT_ADDRESS)?.query_row([email.as_str()], with_state).optional()?;
-    if let Some((owner, true)) = present {
-        return Ok(Some(owner));
-    }
-    let had_it = params![email.as_str(), at.as_millis()];
-    let previous = connection.prepare_cached(SELECT_PREVIOUS_ADDRESS)?.query_row(had_it, owner).optional()?;
-    Ok(previous.or(present.map(|(owner, _)| owner)))
+/// Whose a token is that may be used, and for what.
+pub(super) fn select_token(connection: &Connection, hash: &MailTokenHash, at: Timestamp) -> rusqlite::Result<Option<GoodToken>> {
+    connection.prepare_cached(SELECT_TOKEN)?.query_row(params![hash.to_bytes(), at.as_millis()], rows::good_token).optional()
 }
 
-/// Whose a token is that may be used.
-pub(super) fn select_token(
-    connection: &Connection,
-    hash: &MailTokenHash,
-    purpose: MailPurpose,
-    at: Timestamp,
-) -> rusqlite::Result<Option<MailTokenOwner>> {
-    connection
-        .prepare_cached(SELECT_TOKEN)?
-        .query_row(params![hash.to_bytes(), purpose.as_str(), at.as_millis()], rows::mail_token_owner)
-        .optional()
-}
-
-/// Makes all tokens of an account useless.
+/// Ends all links of an account, or a registration.
 pub(super) fn void_tokens(connection: &Connection, user: UserId) -> rusqlite::Result<()> {
-    connection.prepare_cached(DELETE_TOKENS)?.execute([user.to_bytes()])?;
-    Ok(())
+    connection.prepare_cached(DELETE_TOKENS)?.execute([user.to_bytes()]).map(drop)
 }
 
 /// Sets a new password by a token.
@@ -96,28 +85,48 @@ pub(super) fn reset(
     at: Timestamp,
     notify: bool,
 ) -> rusqlite::Result<Option<UserId>> {
-    let Some(MailTokenOwner { user, address, .. }) = select_token(connection, token, MailPurpose::PasswordReset, at)? else {
-        return Ok(None);
-    };
+    let found = select_token(connection, token, at)?.filter(|token| token.purpose.is_reset());
+    let Some(GoodToken { owner: MailTokenOwner { user, address, .. }, .. }) = found else { return Ok(None) };
+    let Some(seen) = addresses::select(connection, user)? else { return Ok(None) };
+    let Some(next) = seen.at(at).reset_by(&address.key(), at) else { return Ok(None) };
     connection.prepare_cached(RESET_PASSWORD)?.execute(params![user.to_bytes(), new.expose()])?;
-    take_address_away(connection, user, &address.key())?;
-    connection.prepare_cached(RESTORE_ADDRESS)?.execute(params![user.to_bytes(), address.as_str(), address.key().as_str()])?;
-    connection.prepare_cached(FORGET_PREVIOUS_ADDRESS)?.execute([user.to_bytes()])?;
+    addresses::change(connection, user, &seen, &next, Some(&address.key()), at)?;
     sessions::end_all(connection, user)?;
-    void_tokens(connection, user)?;
     if notify {
-        mail::insert(connection, user, &NewMail { kind: MailKind::PasswordChanged, address, at })?;
+        addresses::notify(connection, user, &seen, MailKind::PasswordChanged, at)?;
     }
     Ok(Some(user))
 }
 
-/// Frees an address for the account that has shown that it is its own, unless another one has verified it.
-fn take_address_away(connection: &Connection, owner: UserId, address: &EmailKey) -> rusqlite::Result<()> {
-    let taken = params![owner.to_bytes(), address.as_str()];
-    let loser = connection.prepare_cached(TAKE_ADDRESS_AWAY)?.query_row(taken, |row| rows::user_id(row, 0)).optional()?;
-    let Some(loser) = loser else { return Ok(()) };
-    void_tokens(connection, loser)?;
-    mail::delete_all(connection, loser)
+/// Moves an account to the address that a token was sent to.
+pub(super) fn move_address(
+    connection: &Connection,
+    token: &MailTokenHash,
+    proof: &MoveProof,
+    link: LinkId,
+    at: Timestamp,
+    notify: bool,
+) -> rusqlite::Result<MoveOutcome> {
+    let Some(found) = select_token(connection, token, at)?.filter(GoodToken::is_move) else { return Ok(MoveOutcome::Refused) };
+    let user = found.owner.user;
+    let is_proven = match proof {
+        MoveProof::Session(session) => sessions::select(connection, &SessionKey { user, session: *session })?.is_some(),
+        MoveProof::Password(hash) => connection.prepare_cached(PASSWORD_IS)?.exists(params![user.to_bytes(), hash.expose()])?,
+    };
+    let Some(seen) = addresses::select(connection, user)?.filter(|_| is_proven) else { return Ok(MoveOutcome::Refused) };
+    let next = match seen.at(at).confirmed(link, at) {
+        Ok(Some(next)) => next,
+        Ok(None) => return Ok(MoveOutcome::Refused),
+        Err(_full) => return Ok(MoveOutcome::TooMany),
+    };
+    if !addresses::change(connection, user, &seen, &next, Some(&found.owner.address.key()), at)? {
+        addresses::write(connection, user, &Addresses { pending: None, ..seen }, None)?;
+        return Ok(MoveOutcome::Taken);
+    }
+    if notify {
+        addresses::notify(connection, user, &seen, MailKind::AddressChanged, at)?;
+    }
+    Ok(MoveOutcome::Moved)
 }
 
 /// Makes an account one that only holds its user name.
@@ -127,6 +136,7 @@ pub(super) fn delete_account(connection: &Connection, user: UserId, checked: &Pa
         return Ok(false);
     }
     sessions::end_all(connection, user)?;
+    addresses::delete_all(connection, user)?;
     void_tokens(connection, user)?;
     mail::delete_all(connection, user)?;
     for delete in DELETE_WHAT_IS_THEIRS {
@@ -144,14 +154,9 @@ mod tests {
     fn every_query_walks_an_index() {
         let by_id = "SEARCH users USING PRIMARY KEY (id=?)";
         assert_plan(CHANGE_PASSWORD, &[by_id, "SEARCH sessions USING PRIMARY KEY (user=? AND hash=?)"]);
-        for query in [RESET_PASSWORD, RESTORE_ADDRESS, FORGET_PREVIOUS_ADDRESS, BURY] {
+        for query in [RESET_PASSWORD, PASSWORD_IS, BURY] {
             assert_plan(query, &[by_id]);
         }
-        for query in [SELECT_PRESENT_ADDRESS, TAKE_ADDRESS_AWAY] {
-            assert_plan(query, &["SEARCH users USING INDEX sqlite_autoindex_users_3 (email_key=?)"]);
-        }
-        let kept = "SEARCH users USING INDEX users_previous_email (previous_email_key=? AND previous_email_until>?)";
-        assert_plan(SELECT_PREVIOUS_ADDRESS, &[kept]);
         assert_plan(SELECT_TOKEN, &["SEARCH mail_tokens USING INDEX mail_tokens_hash (hash=?)", by_id]);
         assert_plan(DELETE_TOKENS, &["SEARCH mail_tokens USING PRIMARY KEY (user=?)"]);
         let walks = [

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{mail, passwords, rows};
+use super::{addresses, mail, passwords, rows};
 use crate::domain::{MailTokenHash, Timestamp, UserId, UsernameKey};
 use crate::store::{HOLD_REGISTRATION_MILLIS, NewMail, PendingRegistration, Registration, RegistrationOutcome};
 
@@ -16,11 +16,11 @@ const REPEAT_REGISTRATION: &str = "
     UPDATE users SET email = ?3, pending_email_key = ?4, held_until = max(held_until, ?6)
     WHERE id = ?1 AND password_hash = ?2 AND pending_email_key IS NOT NULL AND held_until > ?5";
 const SELECT_VERIFICATION: &str = "
-    SELECT user, pending_email_key FROM mail_tokens CROSS JOIN users ON users.id = user
-    WHERE hash = ?1 AND purpose IN ('verification', 'new_address') AND expires_at > ?2 AND ifnull(held_until, ?2 + 1) > ?2";
-/// A conflict leaves the registration as it is and changes no row.
+    SELECT user, pending_email_key, email FROM mail_tokens CROSS JOIN users ON users.id = user
+    WHERE hash = ?1 AND purpose IN ('verification', 'new_address') AND expires_at > ?2 AND ifnull(held_until, ?2 + 1) > ?2
+      AND NOT is_email_verified";
 const ACTIVATE: &str = "
-    UPDATE OR IGNORE users SET email_key = pending_email_key, pending_email_key = NULL, held_until = NULL WHERE id = ?1";
+    UPDATE users SET email_key = pending_email_key, pending_email_key = NULL, held_until = NULL WHERE id = ?1";
 const VERIFY: &str = "UPDATE users SET is_email_verified = 1 WHERE id = ?1";
 const DELETE_TOKEN: &str = "DELETE FROM mail_tokens WHERE hash = ?1";
 const DELETE_RIVALS: &str = "DELETE FROM users WHERE pending_email_key = ?1";
@@ -74,13 +74,16 @@ pub(super) fn repeat(connection: &Connection, checked: &PendingRegistration, mai
 pub(super) fn verify(connection: &Connection, token: &MailTokenHash, at: Timestamp) -> rusqlite::Result<Option<UserId>> {
     let found = connection
         .prepare_cached(SELECT_VERIFICATION)?
-        .query_row(params![token.to_bytes(), at.as_millis()], |row| Ok((rows::user_id(row, 0)?, row.get::<_, Option<String>>(1)?)))
+        .query_row(params![token.to_bytes(), at.as_millis()], |row| {
+            Ok((rows::user_id(row, 0)?, row.get::<_, Option<String>>(1)?, rows::email(row, 2)?))
+        })
         .optional()?;
-    let Some((user, pending)) = found else { return Ok(None) };
+    let Some((user, pending, email)) = found else { return Ok(None) };
     if let Some(address) = pending {
-        if connection.prepare_cached(ACTIVATE)?.execute([user.to_bytes()])? == 0 {
+        if !addresses::claim(connection, user, &email, at)? {
             return Ok(None);
         }
+        connection.prepare_cached(ACTIVATE)?.execute([user.to_bytes()])?;
         connection.prepare_cached(DELETE_RIVALS)?.execute([address])?;
     }
     connection.prepare_cached(VERIFY)?.execute([user.to_bytes()])?;
@@ -96,6 +99,7 @@ pub(super) fn free_name(connection: &Connection, name: &UsernameKey, at: Timesta
 
 /// Removes some of the records whose time is over, with their mail and tokens.
 pub(super) fn tidy(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+    addresses::tidy(connection, at)?;
     connection.prepare_cached(TIDY)?.execute([at.as_millis()])?;
     Ok(())
 }
@@ -148,6 +152,7 @@ mod tests {
         }
         let with_all_that_is_theirs = [
             "SEARCH mail_tokens USING PRIMARY KEY (user=?)",
+            "SEARCH addresses USING INDEX addresses_of_user (user=?)",
             "SEARCH mail USING INDEX mail_of_user (user=?)",
             "SEARCH blocks USING COVERING INDEX blocks_in_order (user=?)",
             "SEARCH friends USING COVERING INDEX friends_in_order (user=?)",

@@ -3,9 +3,14 @@
 use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Error, Row, Rows};
 
-use crate::domain::{ChatId, Email, Hex, MailKind, MailTokenHash, PasswordHash, Session, SessionHash, Timestamp, UserId, Username};
+use super::passwords::GoodToken;
+use crate::domain::{
+    Addresses, ChatId, Email, Hex, LinkId, MailKind, MailPurpose, MailTokenHash, PasswordHash, PendingEmail, RecoveryAddress, Session,
+    SessionHash, Timestamp, UserId, Username,
+};
 use crate::store::{
-    Credentials, DueMail, Lists, MailId, MailTokenOwner, Message, MessagesFrom, OwnCredentials, Peer, PendingRegistration, User,
+    Credentials, DueMail, Lists, MailId, MailTokenOwner, Message, MessagesFrom, OwnCredentials, Peer, PendingRegistration, RecoveryLink,
+    User,
 };
 
 pub(super) fn user_id(row: &Row<'_>, index: usize) -> rusqlite::Result<UserId> {
@@ -75,18 +80,41 @@ pub(super) fn own_credentials(row: &Row<'_>) -> rusqlite::Result<OwnCredentials>
     })
 }
 
-/// `user, username, address`.
-pub(super) fn mail_token_owner(row: &Row<'_>) -> rusqlite::Result<MailTokenOwner> {
-    Ok(MailTokenOwner { user: user_id(row, 0)?, username: username(row, 1)?, address: email(row, 2)? })
+/// `user, username, address, purpose, password_hash, is_verified`.
+pub(super) fn good_token(row: &Row<'_>) -> rusqlite::Result<GoodToken> {
+    Ok(GoodToken {
+        owner: MailTokenOwner { user: user_id(row, 0)?, username: username(row, 1)?, address: email(row, 2)? },
+        purpose: MailPurpose::parse(row.get_ref(3)?.as_str()?).ok_or_else(|| invalid(3, Type::Text))?,
+        password_hash: PasswordHash::new(row.get(4)?),
+        is_verified: row.get(5)?,
+    })
 }
 
-/// `id, username, email, is_email_verified, messages_from, last_login, created_at`; no friends.
+/// `email, is_email_verified, pending_email, pending_email_until, recovery_until`; no ways back.
+pub(super) fn addresses(row: &Row<'_>) -> rusqlite::Result<Addresses> {
+    let (pending, recovery_until) = (pending_email(row, 2)?, optional_time(row, 4)?);
+    Ok(Addresses { pending, recovery_until, ..Addresses::only(email(row, 0)?, row.get(1)?) })
+}
+
+/// `address, link`.
+pub(super) fn recovery_address(row: &Row<'_>) -> rusqlite::Result<RecoveryAddress> {
+    Ok(RecoveryAddress { address: email(row, 0)?, link: LinkId(row.get(1)?) })
+}
+
+/// The address and the time from `index` on.
+fn pending_email(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<PendingEmail>> {
+    let until = optional_time(row, index + 1)?;
+    until.map(|until| Ok(PendingEmail { address: email(row, index)?, until })).transpose()
+}
+
+/// `id, username, email, is_email_verified, messages_from, last_login, created_at, pending_email, pending_email_until`; no friends.
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         id: user_id(row, 0)?,
         username: username(row, 1)?,
         email: email(row, 2)?,
         is_email_verified: row.get(3)?,
+        pending_email: pending_email(row, 7)?,
         friends: Vec::new(),
         messages_from: messages_from(row, 4)?,
         last_login: optional_time(row, 5)?,
@@ -104,7 +132,7 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message { chat: chat_id(row, 0)?, seq: seq(row, 1)?, sender: user_id(row, 2)?, content: row.get(3)?, sent_at: time(row, 4)? })
 }
 
-/// `id, user, username, is_pending, kind, address, ordered_at, attempts`.
+/// `id, user, username, is_pending, kind, address, ordered_at, attempts, link, recovery_until`.
 pub(super) fn due_mail(row: &Row<'_>) -> rusqlite::Result<DueMail> {
     Ok(DueMail {
         id: MailId(row.get(0)?),
@@ -117,6 +145,10 @@ pub(super) fn due_mail(row: &Row<'_>) -> rusqlite::Result<DueMail> {
         attempts: row.get(7)?,
         begun: row.get::<_, Option<_>>(8)?.map(MailTokenHash::from_bytes),
         unsettled: row.get(9)?,
+        recovery: match (row.get(10)?, optional_time(row, 11)?) {
+            (Some(id), Some(until)) => Some(RecoveryLink { id: LinkId(id), until }),
+            _ => None,
+        },
     })
 }
 

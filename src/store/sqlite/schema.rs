@@ -12,8 +12,12 @@ use super::OpenError;
 const PREPARED_STATEMENTS: usize = 128;
 
 /// Each step brings the file from the format of its index to the next one. A step that was released is never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
 
 /// The format that the last step leads to.
 #[expect(clippy::cast_possible_wrap, reason = "there are few")]
@@ -187,13 +191,44 @@ mod tests {
         let at = crate::domain::Timestamp::from_millis(6);
         let data = store.find_account_data(&key).await.expect("an answer").expect("a session").record;
         assert_eq!((data.user.username.as_str(), data.user.email.as_str()), ("Ann", "Ann@example.com"));
-        assert!(data.user.is_email_verified && data.previous_email.is_none());
+        assert!(data.user.is_email_verified && data.recovery.is_empty());
         assert_eq!((data.sessions.len(), data.friends.len()), (1, 1));
         assert_eq!(data.blocks, [UserId::from_bytes([2; 16]), UserId::from_bytes([1; 16])], "in the order of blocking");
         let friends = store.list_friends(&key, at).await.expect("an answer").expect("a session").record;
         assert_eq!(friends.iter().map(|friend| friend.person.username.as_str()).collect::<Vec<_>>(), ["Bob"]);
         assert_eq!(store.add_friend(ann, UserId::from_bytes([1; 16]), at).await.expect("an answer"), FriendAddition::Blocked);
         assert_eq!(store.add_friend(ann, UserId::generate(), at).await.expect("an answer"), FriendAddition::Added);
+    }
+
+    /// What a file of format 3 holds of people who gave addresses up: Bob the one that Ann has, Cid later than Ann the one that she had.
+    const OF_FORMAT_3: &str = "
+        INSERT INTO users (id, username, username_key, email, email_key, password_hash, is_email_verified, messages_from, created_at,
+                           previous_email, previous_email_key, previous_email_until, held_until)
+        VALUES (zeroblob(16), 'Ann', 'ann', 'Ann@example.com', 'ann@example.com', 'hash', 1, 'everyone', 4, 'Old@example.com', 'old@example.com', 5, NULL),
+               (x'01010101010101010101010101010101', 'Bob', 'bob', 'bob@example.com', 'bob@example.com', 'hash', 1, 'everyone', 4, 'ann@example.com', 'ann@example.com', 5, NULL),
+               (x'02020202020202020202020202020202', 'Cid', 'cid', 'cid@example.com', 'cid@example.com', 'hash', 0, 'everyone', 4, 'old@example.com', 'old@example.com', 6, NULL),
+               (x'03030303030303030303030303030303', 'Dan', 'dan', '', 'lost:03', 'hash', 0, 'everyone', 4, NULL, NULL, NULL, NULL),
+               (x'04040404040404040404040404040404', 'Eve', 'eve', 'eve@example.com', 'pending:04', 'hash', 0, 'everyone', 4, NULL, NULL, NULL, 9);
+        INSERT INTO mail_tokens VALUES (zeroblob(16), 'password_reset', zeroblob(32), 'Old@example.com', 5);
+        PRAGMA user_version = 3;";
+
+    #[test]
+    fn addresses_given_up_in_format_3_are_ways_back_unless_they_are_somebodys() {
+        let (_folder, path) = file();
+        let mut connection = connect(&path).expect("a connection");
+        for step in &MIGRATIONS[..3] {
+            connection.execute_batch(step).expect("an older format");
+        }
+        connection.execute_batch(OF_FORMAT_3).expect("stored");
+        migrate(&mut connection).expect("migrated");
+        let mut all = connection
+            .prepare("SELECT username || ' ' || key || ' ' || ifnull(place, '-') || ' ' || ifnull(recovery_until, '-') FROM addresses JOIN users ON id = user ORDER BY 1")
+            .expect("a query");
+        let all: Vec<String> = all.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("rows");
+        let expected = ["Ann ann@example.com - 5", "Ann old@example.com 1 5", "Bob bob@example.com - -", "Cid cid@example.com - -"];
+        assert_eq!(all, expected);
+        let token = "SELECT 1 FROM mail_tokens WHERE purpose = 'password_reset' AND address_key = 'old@example.com' AND expires_at = 5";
+        assert!(connection.prepare(token).expect("a query").exists([]).expect("an answer"), "links that are out stay good");
     }
 
     #[test]

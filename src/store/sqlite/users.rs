@@ -5,30 +5,27 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use rusqlite::{Connection, Error, OptionalExtension as _, params};
 
-use super::{SqliteStore, friends, mail, passwords, people, registrations, rows, sessions};
-use crate::domain::{Email, EmailKey, MailKind, SessionKey, Timestamp, UserId, Username, UsernameKey, UsernamePrefix};
+use super::{SqliteStore, addresses, friends, mail, people, registrations, rows, sessions};
+use crate::domain::{MailKind, Move, MoveRefusal, SessionKey, Timestamp, UserId, Username, UsernameKey, UsernamePrefix};
 use crate::store::{
-    AccountData, AddressMail, Authenticated, BlockAddition, Change, Friend, FriendAddition, KEEP_PREVIOUS_ADDRESS_MILLIS, MessagesFrom,
-    NewMail, Peer, Person, ProfileChange, ProfileUpdate, StoreError, User, UserStore,
+    AccountData, AddressMail, Authenticated, BlockAddition, Change, EmailChange, Friend, FriendAddition, MessagesFrom, NewMail, Peer,
+    Person, ProfileChange, ProfileUpdate, StoreError, User, UserStore,
 };
 
 const SELECT_USER: &str = "
-    SELECT id, username, email, is_email_verified, messages_from, last_login, created_at
+    SELECT id, username, email, is_email_verified, messages_from, last_login, created_at, pending_email, pending_email_until
     FROM users WHERE id = ?1 AND held_until IS NULL";
 const SELECT_NAME_OWNER: &str = "SELECT id FROM users WHERE username_key = ?1";
-const SELECT_ADDRESS: &str = "SELECT email FROM users WHERE id = ?1 AND held_until IS NULL";
-const SELECT_DATA: &str = "SELECT last_seen, previous_email, previous_email_until FROM users WHERE id = ?1";
-/// A conflict leaves everything as it is and changes no row; an address with the same key keeps its verification.
+const SELECT_CALLER: &str = "
+    SELECT password_hash FROM users
+    WHERE id = ?1 AND held_until IS NULL AND EXISTS (SELECT 1 FROM sessions WHERE user = ?1 AND hash = ?2)";
+const SELECT_LAST_SEEN: &str = "SELECT last_seen FROM users WHERE id = ?1";
+const DELETE_USER: &str = "DELETE FROM users WHERE id = ?1";
+/// A conflict leaves everything as it is and changes no row.
 const UPDATE_USER: &str = "
     UPDATE OR IGNORE users SET
-        username = coalesce(?2, username), username_key = coalesce(?3, username_key),
-        is_email_verified = is_email_verified AND (?5 IS NULL OR ?5 = email_key),
-        email = coalesce(?4, email), email_key = coalesce(?5, email_key),
-        messages_from = coalesce(?6, messages_from)
+        username = coalesce(?2, username), username_key = coalesce(?3, username_key), messages_from = coalesce(?4, messages_from)
     WHERE id = ?1";
-const KEEP_PREVIOUS_ADDRESS: &str = "
-    UPDATE users SET previous_email = ?2, previous_email_key = ?3, previous_email_until = ?4
-    WHERE id = ?1 AND ifnull(previous_email_until, ?5) <= ?5";
 
 #[async_trait]
 impl UserStore for SqliteStore {
@@ -43,15 +40,9 @@ impl UserStore for SqliteStore {
         self.read_as(key, move |snapshot| people::select_peer(snapshot, peer, caller)).await
     }
 
-    async fn update_profile(
-        &self,
-        user: UserId,
-        change: &ProfileChange,
-        at: Timestamp,
-        mail: AddressMail,
-    ) -> Result<ProfileUpdate, StoreError> {
-        let change = change.clone();
-        self.write(move |connection| update(connection, user, &change, at, mail)).await
+    async fn update_profile(&self, key: &SessionKey, change: &ProfileChange, at: Timestamp) -> Result<ProfileUpdate, StoreError> {
+        let (key, change) = (*key, change.clone());
+        self.write(move |connection| update(connection, &key, &change, at)).await
     }
 
     async fn add_friend(&self, user: UserId, friend: UserId, at: Timestamp) -> Result<FriendAddition, StoreError> {
@@ -114,69 +105,76 @@ pub(super) fn is_username_taken(connection: &Connection, name: &UsernameKey, own
     Ok(holder.is_some() && holder != owner)
 }
 
-fn update(
-    connection: &Connection,
-    user: UserId,
-    change: &ProfileChange,
-    at: Timestamp,
-    mail: AddressMail,
-) -> rusqlite::Result<ProfileUpdate> {
-    let Some(present) = select_address(connection, user)? else { return Ok(ProfileUpdate::NotFound) };
-    let (name_key, email_key) = (change.username.as_ref().map(Username::key), change.email.as_ref().map(Email::key));
-    if let Some(name) = &name_key {
-        registrations::free_name(connection, name, at)?;
+/// Removes a record that nothing belongs to yet.
+pub(super) fn delete(connection: &Connection, user: UserId) -> rusqlite::Result<()> {
+    connection.prepare_cached(DELETE_USER)?.execute([user.to_bytes()]).map(drop)
+}
+
+fn update(connection: &Connection, key: &SessionKey, change: &ProfileChange, at: Timestamp) -> rusqlite::Result<ProfileUpdate> {
+    let user = key.user;
+    let caller = params![user.to_bytes(), key.session.to_bytes()];
+    let hash = connection.prepare_cached(SELECT_CALLER)?.query_row(caller, |row| row.get::<_, String>(0)).optional()?;
+    let is_other = |hash: String| change.checked.as_ref().is_some_and(|checked| checked.expose() != hash);
+    if hash.is_none_or(is_other) {
+        return Ok(ProfileUpdate::NotFound);
     }
-    let updated = connection.prepare_cached(UPDATE_USER)?.execute(params![
+    // What may be refused comes first, for what is written stays.
+    if let Some(name) = change.username.as_ref().map(Username::key) {
+        registrations::free_name(connection, &name, at)?;
+        if is_username_taken(connection, &name, Some(user))? {
+            return Ok(ProfileUpdate::UsernameTaken);
+        }
+    }
+    if let Some(email) = &change.email
+        && let Some(refusal) = update_address(connection, user, email, at)?
+    {
+        return Ok(refusal);
+    }
+    connection.prepare_cached(UPDATE_USER)?.execute(params![
         user.to_bytes(),
         change.username.as_ref().map(Username::as_str),
-        name_key.as_ref().map(UsernameKey::as_str),
-        change.email.as_ref().map(Email::as_str),
-        email_key.as_ref().map(EmailKey::as_str),
+        change.username.as_ref().map(Username::key).as_ref().map(UsernameKey::as_str),
         change.messages_from.map(MessagesFrom::as_str),
     ])?;
-    if updated == 0 {
-        let name_taken = name_key.map_or(Ok(false), |key| is_username_taken(connection, &key, Some(user)))?;
-        return Ok(if name_taken { ProfileUpdate::UsernameTaken } else { ProfileUpdate::EmailTaken });
-    }
-    if let Some(new) = change.email.as_ref().filter(|new| new.key() != present.key()) {
-        passwords::void_tokens(connection, user)?;
-        if !present.is_empty() {
-            leave_address(connection, user, present, at, mail)?;
-        }
-        if mail == AddressMail::ToBoth {
-            mail::insert(connection, user, &NewMail { kind: MailKind::NewAddress, address: new.clone(), at })?;
-        }
-    }
     select_user(connection, user).map(|user| user.map_or(ProfileUpdate::NotFound, ProfileUpdate::Updated))
 }
 
-fn select_address(connection: &Connection, user: UserId) -> rusqlite::Result<Option<Email>> {
-    connection.prepare_cached(SELECT_ADDRESS)?.query_row([user.to_bytes()], |row| rows::email(row, 0)).optional()
-}
-
-/// What becomes of an address that its account gives up.
-fn leave_address(connection: &Connection, user: UserId, address: Email, at: Timestamp, mail: AddressMail) -> rusqlite::Result<()> {
-    let until = at.plus_millis(KEEP_PREVIOUS_ADDRESS_MILLIS).as_millis();
-    let key = address.key();
-    let previous = params![user.to_bytes(), address.as_str(), key.as_str(), until, at.as_millis()];
-    connection.prepare_cached(KEEP_PREVIOUS_ADDRESS)?.execute(previous)?;
-    if mail != AddressMail::None {
-        mail::insert(connection, user, &NewMail { kind: MailKind::AddressChanged, address, at })?;
+/// Changes the address, or tells why not.
+fn update_address(connection: &Connection, user: UserId, email: &EmailChange, at: Timestamp) -> rusqlite::Result<Option<ProfileUpdate>> {
+    let Some(seen) = addresses::select(connection, user)? else { return Ok(Some(ProfileUpdate::NotFound)) };
+    let live = seen.at(at);
+    let planned = match live.plan(&email.address.key(), email.by_link) {
+        Ok(planned) if planned != Move::Stay && !email.is_proven => return Ok(Some(ProfileUpdate::Unproven)),
+        Ok(planned) => planned,
+        Err(MoveRefusal::OwnRecovery) => return Ok(Some(ProfileUpdate::OwnRecovery)),
+        Err(MoveRefusal::TooMany) => return Ok(Some(ProfileUpdate::TooManyChanges)),
+    };
+    let next = live.moved(planned, &email.address, at);
+    if !addresses::change(connection, user, &seen, &next, None, at)? {
+        return Ok(Some(ProfileUpdate::EmailTaken));
     }
-    Ok(())
+    let (notice, link) = match planned {
+        Move::Stay => return Ok(None),
+        Move::AtOnce => (MailKind::AddressChanged, MailKind::Verification),
+        Move::ByLink => (MailKind::AddressChangeAsked, MailKind::NewAddress),
+    };
+    if email.mail != AddressMail::None {
+        addresses::notify(connection, user, &seen, notice, at)?;
+    }
+    if email.mail == AddressMail::ToBoth {
+        mail::insert(connection, user, &NewMail { kind: link, address: email.address.clone(), at })?;
+    }
+    Ok(None)
 }
 
 fn select_data(connection: &Connection, id: UserId) -> rusqlite::Result<AccountData> {
     let user = select_user(connection, id)?.ok_or(Error::QueryReturnedNoRows)?;
-    let (last_seen, previous_email) = connection.prepare_cached(SELECT_DATA)?.query_row([id.to_bytes()], |row| {
-        let until = rows::optional_time(row, 2)?;
-        let previous = until.map(|until| Ok::<_, Error>((rows::email(row, 1)?, until))).transpose()?;
-        Ok((rows::optional_time(row, 0)?, previous))
-    })?;
+    let addresses = addresses::select(connection, id)?.ok_or(Error::QueryReturnedNoRows)?;
     Ok(AccountData {
         user,
-        last_seen,
-        previous_email,
+        last_seen: connection.prepare_cached(SELECT_LAST_SEEN)?.query_row([id.to_bytes()], |row| rows::optional_time(row, 0))?,
+        recovery: addresses.recovery.into_iter().map(|way| way.address).collect(),
+        recovery_until: addresses.recovery_until,
         sessions: sessions::select_all(connection, id)?,
         friends: people::select_friend_ids(connection, id)?,
         blocks: people::select_block_ids(connection, id)?,
@@ -190,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_query_walks_an_index() {
-        for query in [SELECT_USER, SELECT_ADDRESS, SELECT_DATA, UPDATE_USER, KEEP_PREVIOUS_ADDRESS] {
+        for query in [SELECT_USER, SELECT_LAST_SEEN, UPDATE_USER] {
             assert_plan(query, &["SEARCH users USING PRIMARY KEY (id=?)"]);
         }
         assert_plan(SELECT_NAME_OWNER, &["SEARCH users USING INDEX sqlite_autoindex_users_2 (username_key=?)"]);

@@ -19,6 +19,7 @@ impl World {
             "username": account.username,
             "email": account.email,
             "isEmailVerified": false,
+            "pendingEmail": null,
             "friends": friends,
             "chats": chats,
             "online_status": "online",
