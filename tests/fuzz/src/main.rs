@@ -6,6 +6,7 @@
 
 mod files;
 mod headers;
+mod mail;
 mod request;
 mod texts;
 mod token;
@@ -16,10 +17,11 @@ use std::sync::LazyLock;
 type Target = fn(&[u8]);
 
 /// The targets by their names, which are those of the folders in `corpus`.
-const TARGETS: [(&str, Target); 7] = [
+const TARGETS: [(&str, Target); 8] = [
     ("cursor", texts::cursor),
     ("dot_env", files::dot_env),
     ("headers", headers::headers),
+    ("mail", mail::mail),
     ("request", request::request),
     ("settings", files::settings),
     ("texts", texts::texts),
