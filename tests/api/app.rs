@@ -24,6 +24,7 @@ tests!(Context:
     friends_are_found_added_blocked_and_removed,
     a_message_that_is_refused_waits_for_a_decision in PAGE,
     an_account_is_looked_after,
+    a_name_and_an_address_are_changed_and_kept,
     a_registration_tells_what_is_wrong_where_it_is_wrong in PAGE,
     a_session_that_was_ended_asks_for_a_log_in in PAGE,
     everything_fits_on_a_small_phone in SQLITE,
@@ -280,6 +281,38 @@ async fn an_account_is_looked_after(context: Arc<Context>) {
     window.sees("#notice", "Your account is deleted.").await;
     window.enter(&ann.email, NEW_PASSWORD).await;
     window.sees("#log-in [role=status]", "Email or password is wrong.").await;
+    assert_eq!(browser.complaints_but_of(&["network"]).await, Vec::<String>::new());
+}
+
+async fn a_name_and_an_address_are_changed_and_kept(context: Arc<Context>) {
+    let Some(browser) = Browser::start().await else { return };
+    let (ann, bob) = (context.person().await, context.person().await);
+    let token = context.mail_to(&ann.email, "Confirm your", 1).await.remove(0).token().expect("a link");
+    context.anonymous().put("/api/auth/email", &json!({ "token": token })).await.ok();
+    let window = Window::log_in(&browser, &context.url(), &ann).await;
+    window.open_account().await;
+    window.press("#edit-profile summary").await;
+    window.press("#profile-form [type=submit]").await;
+    window.sees("#profile-form [role=status]", "Nothing is different.").await;
+    window.fill("#profile-username", &bob.username).await;
+    window.press("#profile-form [type=submit]").await;
+    window.sees("#profile-username-mistake", "This username is taken.").await;
+    let (name, address) = (new_name(), format!("{}@example.com", new_name()));
+    window.fill("#profile-username", &name).await;
+    window.fill("#profile-email", &address).await;
+    window.fill("#profile-password", NEW_PASSWORD).await;
+    window.press("#profile-form [type=submit]").await;
+    window.sees("#profile-password-mistake", "The current password is wrong").await;
+    window.fill("#profile-password", PASSWORD).await;
+    window.press("#profile-form [type=submit]").await;
+    window.sees("#profile-form [role=status]", &format!("A mail with a link is on its way to {address}.")).await;
+    window.sees("#profile-title", &name).await;
+    window.sees("#own-email", &ann.email).await;
+    window.sees("#pending-email", &address).await;
+    window.press("#keep-address").await;
+    window.sees("#verify-status", "You keep your address.").await;
+    window.counts("#pending-address[hidden]", 1).await;
+    assert_eq!(ann.profile().await["pendingEmail"], json!(null));
     assert_eq!(browser.complaints_but_of(&["network"]).await, Vec::<String>::new());
 }
 

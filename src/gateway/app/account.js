@@ -1,4 +1,4 @@
-// The account of the person who is logged in: address, who may write, password, sessions, log-out, deletion.
+// The account of the person who is logged in: name, address, who may write, password, sessions, log-out, deletion.
 
 const account = (() => {
   const pane = byId("account-pane");
@@ -20,7 +20,16 @@ const account = (() => {
     byId("verified").textContent = user.isEmailVerified ? "Verified" : "Not verified yet";
     byId("verified").dataset.verified = user.isEmailVerified;
     byId("verify").hidden = user.isEmailVerified || !user.email;
+    byId("pending-address").hidden = !user.pendingEmail;
+    byId("pending-email").textContent = user.pendingEmail ?? "";
     byId("friends-only").checked = user.messagesFrom === "friends";
+  }
+
+  /** Changes the profile; gives what it is then. */
+  async function change(fields, options) {
+    const { user } = (await api.ask("PUT", "/users/profile", { body: fields, ...options })).body;
+    session.describe(user);
+    return user;
   }
 
   // Sessions.
@@ -78,6 +87,23 @@ const account = (() => {
 
   // Forms.
 
+  byId("edit-profile").addEventListener("toggle", () => {
+    clear(byId("profile-form"));
+    byId("profile-username").value = session.user?.username ?? "";
+    byId("profile-email").value = session.user?.email ?? "";
+  });
+  onSubmit(byId("profile-form"), async ({ username, email, currentPassword }) => {
+    const { user } = session;
+    const fields = {};
+    if (username !== user.username) fields.username = username;
+    if (email !== user.email) fields.email = email;
+    if (Object.keys(fields).length === 0) return "Nothing is different.";
+    if (fields.email !== undefined && currentPassword) fields.currentPassword = currentPassword;
+    const changed = await change(fields, { patience: FORM_PATIENCE });
+    byId("profile-password").value = "";
+    return changed.pendingEmail && fields.email !== undefined ? `A mail with a link is on its way to ${changed.pendingEmail}.` : "Saved.";
+  });
+
   onSubmit(byId("password-form"), async ({ currentPassword, newPassword }) => {
     const body = { currentPassword, newPassword };
     try {
@@ -113,8 +139,15 @@ const account = (() => {
   byId("friends-only").addEventListener("change", ({ target }) =>
     run(async () => {
       const messagesFrom = target.checked ? "friends" : "everyone";
-      session.describe((await api.ask("PUT", "/users/profile", { body: { messagesFrom } })).body.user);
+      await change({ messagesFrom });
       announce(target.checked ? "Only friends can write to you now" : "Everyone can write to you now");
+    }),
+  );
+  byId("keep-address").addEventListener("click", () =>
+    run(async () => {
+      await change({ email: session.user.email });
+      byId("verify-status").textContent = "You keep your address.";
+      byId("account-title").focus();
     }),
   );
   byId("end-others").addEventListener("click", () => run(() => end({ all: true })));
@@ -126,9 +159,9 @@ const account = (() => {
 
   for (const what of ["begun", "profile"]) on(what, draw);
   on("ended", () => {
-    for (const id of ["password-form", "delete-form"]) clear(byId(id));
+    for (const id of ["profile-form", "password-form", "delete-form"]) clear(byId(id));
     for (const id of ["session-status", "verify-status"]) byId(id).textContent = "";
-    byId("delete-account").open = false;
+    for (const id of ["edit-profile", "delete-account"]) byId(id).open = false;
   });
 
   return { show };

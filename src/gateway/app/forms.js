@@ -1,7 +1,7 @@
 // Forms: one request at a time, what it says is told below the form, what is wrong stands beside its field. The rules are the server's.
 
 /** The field that a code is about, where the answer names none. */
-const FIELD_OF_CODE = { username_taken: "username", email_taken: "email", wrong_password: "password" };
+const FIELD_OF_CODE = { username_taken: "username", email_taken: "email", own_recovery_address: "email", wrong_password: "password", password_required: "password" };
 
 /** Has a form do something with its fields, and say what that gives. */
 function onSubmit(form, act) {
