@@ -49,7 +49,7 @@ async fn a_registration_answers_with_a_token_and_the_own_user(context: Arc<Conte
     assert!((OffsetDateTime::now_utc() - created).abs() < Duration::minutes(1), "{user}");
     let expected = json!({
         "id": user["id"], "username": name, "email": email, "isEmailVerified": false, "friends": [], "chats": [],
-        "online_status": "online", "last_login": user["createdAt"], "messagesFrom": "everyone", "createdAt": user["createdAt"],
+        "pendingEmail": null, "online_status": "online", "last_login": user["createdAt"], "messagesFrom": "everyone", "createdAt": user["createdAt"],
     });
     assert_eq!(*user, expected);
 }

@@ -55,7 +55,8 @@ impl Browser {
         let arguments: Vec<&str> = ARGUMENTS.into_iter().chain([profile.as_str()]).collect();
         let options = json!({ "args": arguments });
         let logging = json!({ "browser": "ALL" });
-        let capabilities = json!({ "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": logging } });
+        let limits = json!({ "script": PATIENCE.as_millis() });
+        let capabilities = json!({ "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": logging, "timeouts": limits } });
         let begun = Instant::now();
         loop {
             let asked = self.ask(Method::POST, "/session", &json!({ "capabilities": capabilities })).await;
