@@ -26,7 +26,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MONGODB_URI",
         default: "-",
-        meaning: "`mongodb://` or `mongodb+srv://`; the database is the URI's path, else `chat`. Unset: the embedded store",
+        meaning: "`mongodb://` or `mongodb+srv://`; the database is the URI's path, else `chat`; a user who may read and write it (`readWrite`) is enough. Unset: the embedded store",
     },
     Variable {
         name: "DATA_DIR",

@@ -24,6 +24,7 @@ tests!(Context:
     ones_own_way_back_is_no_new_address_and_none_is_displaced,
     every_move_gives_all_ways_back_their_time_again,
     a_way_back_has_one_link_that_only_use_time_and_seniors_end,
+    a_repeated_reset_mail_brings_the_way_back_that_its_address_has_become,
     the_oldest_address_wins_whatever_came_later,
     notices_go_to_the_address_and_the_ways_back_as_they_were,
     a_change_is_made_only_while_session_and_password_are_good,
@@ -288,6 +289,31 @@ async fn a_way_back_has_one_link_that_only_use_time_and_seniors_end(context: Arc
     let later = until.plus_millis(1);
     move_by_link(store, &person, &new_account().user.email, later).await;
     assert!(store.find_mail_token(&again.hash, again.purpose, later).await.expect("an answer").is_none());
+    alone.tear_down().await;
+}
+
+/// Nobody knows whether the mail arrived before the account moved.
+async fn a_repeated_reset_mail_brings_the_way_back_that_its_address_has_become(context: Arc<Context>) {
+    let alone = context.alone().await;
+    let store = &*alone.store;
+    let person = verified(store).await;
+    take_all(store, NOW).await;
+    store.order_mail(person.id(), &new_mail(MailKind::PasswordReset, person.email(), NOW)).await.expect("ordered");
+    let (due, reset) = (take(store, NOW).await.expect("a mail"), new_token(MailPurpose::PasswordReset, person.email()));
+    assert!(store.put_mail_token(&due, &reset, NOW).await.expect("an answer"));
+    move_by_link(store, &person, &new_account().user.email, NOW).await;
+    let later = NOW.plus_millis(2_000_000);
+    let (again, link) = loop {
+        let mail = take(store, later).await.expect("the mail");
+        if let (true, Some(RecoveryLink { id, .. })) = (mail.id == due.id, mail.recovery.clone()) {
+            break (mail, id);
+        }
+    };
+    let way_back = NewMailToken { link: Some(link), ..new_token(MailPurpose::Recovery, person.email()) };
+    assert!(store.put_mail_token(&again, &way_back, later).await.expect("an answer"));
+    let last = NOW.plus_millis(RECOVERY_MILLIS - 1);
+    assert!(store.find_mail_token(&way_back.hash, way_back.purpose, last).await.expect("an answer").is_some());
+    assert!(is_good(store, &reset).await, "the link of the first mail has its own time");
     alone.tear_down().await;
 }
 

@@ -62,8 +62,8 @@ impl MailStore for MongoStore {
 
     async fn put_mail_token(&self, mail: &DueMail, token: &NewMailToken, at: Timestamp) -> Result<bool, StoreError> {
         let mut update = match mail.begun {
-            None => mail_tokens::put(token),
-            Some(old) => doc! { "mailTokens": mail_tokens::renamed(old, token.hash) },
+            Some(old) if token.link.is_none() => doc! { "mailTokens": mail_tokens::renamed(old, token.hash) },
+            _ => mail_tokens::put(token),
         };
         let filter = if let Some(link) = token.link {
             let way_back = doc! { "key": token.address.key().as_str(), "link": link_key(link) };
