@@ -305,7 +305,7 @@ async fn a_repeated_reset_mail_brings_the_way_back_that_its_address_has_become(c
     let later = NOW.plus_millis(2_000_000);
     let (again, link) = loop {
         let mail = take(store, later).await.expect("the mail");
-        if let (true, Some(RecoveryLink { id, .. })) = (mail.id == due.id, mail.recovery.clone()) {
+        if let (true, Some(RecoveryLink { id, .. })) = (mail.id == due.id, mail.recovery) {
             break (mail, id);
         }
     };
