@@ -64,6 +64,8 @@ pub enum MoveRefusal {
     OwnRecovery,
     /// Another change would displace a way back.
     TooMany,
+    /// Whoever asks has not shown who they are.
+    Unproven,
 }
 
 impl LinkId {

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 
 use super::{Authenticated, StoreError};
-use crate::domain::{Email, PasswordHash, PendingEmail, Session, SessionKey, Timestamp, UserId, Username, UsernamePrefix};
+use crate::domain::{
+    Addresses, Email, MailKind, Move, MoveRefusal, PasswordHash, PendingEmail, Session, SessionKey, Timestamp, UserId, Username,
+    UsernamePrefix,
+};
 
 /// Friends a person may have.
 pub const MAX_FRIENDS: usize = 1_000;
@@ -172,6 +175,36 @@ pub struct EmailChange {
     pub mail: AddressMail,
 }
 
+/// What a change of address does to an account.
+#[derive(Debug)]
+pub(super) struct EmailStep {
+    /// Its addresses then.
+    pub(super) next: Addresses,
+    /// What the address and the ways back are told, if anything.
+    pub(super) notice: Option<MailKind>,
+    /// The mail to the new one, if there is to be one.
+    pub(super) link: Option<MailKind>,
+}
+
+impl EmailChange {
+    /// What the change does to an account that has these addresses; or why nothing, which comes before all that others have.
+    pub(super) fn step_from(&self, seen: &Addresses, at: Timestamp) -> Result<EmailStep, MoveRefusal> {
+        let live = seen.at(at);
+        let step = live.plan(&self.address.key(), self.by_link)?;
+        let (notice, link) = match step {
+            Move::Stay => return Ok(EmailStep { next: live.moved(step, &self.address, at), notice: None, link: None }),
+            _ if !self.is_proven => return Err(MoveRefusal::Unproven),
+            Move::AtOnce => (MailKind::AddressChanged, MailKind::Verification),
+            Move::ByLink => (MailKind::AddressChangeAsked, MailKind::NewAddress),
+        };
+        Ok(EmailStep {
+            next: live.moved(step, &self.address, at),
+            notice: (self.mail != AddressMail::None).then_some(notice),
+            link: (self.mail == AddressMail::ToBoth).then_some(link),
+        })
+    }
+}
+
 /// Whom a change of address is mailed to. The address and the ways back are told whenever mail can be sent at all: their owner
 /// must hear of a change that is not theirs, however much mail the new address has been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +235,16 @@ pub enum ProfileUpdate {
     Unproven,
     /// The session or the password has gone; nothing was changed.
     NotFound,
+}
+
+impl From<MoveRefusal> for ProfileUpdate {
+    fn from(refusal: MoveRefusal) -> Self {
+        match refusal {
+            MoveRefusal::OwnRecovery => Self::OwnRecovery,
+            MoveRefusal::TooMany => Self::TooManyChanges,
+            MoveRefusal::Unproven => Self::Unproven,
+        }
+    }
 }
 
 /// What became of the addition of a friend.

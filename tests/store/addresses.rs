@@ -233,6 +233,13 @@ async fn ones_own_way_back_is_no_new_address_and_none_is_displaced(context: Arc<
         assert_eq!(change(store, &person, back, NOW).await, ProfileUpdate::OwnRecovery);
     }
     assert_eq!(want(store, &person, &new_account().user.email, NOW).await, ProfileUpdate::TooManyChanges);
+    // What one's own addresses refuse is told before what others have.
+    let taken = Person::create(store).await.account.user.username;
+    for (address, refusal) in [(&addresses[1], ProfileUpdate::OwnRecovery), (&new_account().user.email, ProfileUpdate::TooManyChanges)] {
+        let email = EmailChange { address: address.clone(), is_proven: true, by_link: true, mail: AddressMail::ToBoth };
+        let both = ProfileChange { username: Some(taken.clone()), email: Some(email), ..ProfileChange::default() };
+        assert_eq!(store.update_profile(&person.key(), &both, NOW).await.expect("an answer"), refusal);
+    }
     assert_eq!(person.data(store).await, before);
     let later = NOW.plus_millis(RECOVERY_MILLIS);
     assert!(matches!(want(store, &person, &new_account().user.email, later).await, ProfileUpdate::Updated(_)));

@@ -18,7 +18,7 @@ tests!(Context:
     a_postponed_mail_is_due_later_with_one_attempt_more,
     a_mail_that_is_being_sent_does_not_take_a_newer_one_along,
     of_one_kind_the_newest_waits_for_an_address_and_there_is_room_for_all,
-    a_used_or_voided_link_does_not_come_back,
+    a_used_link_does_not_come_back,
     a_link_is_good_from_the_first_attempt_that_may_have_delivered_it,
     a_link_that_was_certainly_not_delivered_is_taken_back,
     who_has_lost_a_mail_to_another_changes_nothing_of_it,
@@ -203,7 +203,7 @@ async fn is_good_at(store: &dyn Store, token: &NewMailToken, at: Timestamp) -> b
 }
 
 /// The process has died between the mail and the store.
-async fn a_used_or_voided_link_does_not_come_back(context: Arc<Context>) {
+async fn a_used_link_does_not_come_back(context: Arc<Context>) {
     for purpose in PURPOSES {
         let alone = context.alone().await;
         let store = &*alone.store;

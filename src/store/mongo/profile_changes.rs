@@ -11,8 +11,9 @@ use super::names::{Claim, Taken};
 use super::patience::Patience;
 use super::profiles::{ProfileDocument, profile_fields};
 use super::{MongoStore, outbox};
-use crate::domain::{MailKind, Move, MoveRefusal, SessionKey, Timestamp, Username};
-use crate::store::{AddressMail, EmailChange, MessagesFrom, ProfileChange, ProfileUpdate, StoreError};
+use crate::domain::{Email, MailKind, SessionKey, Timestamp, Username};
+use crate::store::users::EmailStep;
+use crate::store::{EmailChange, MessagesFrom, ProfileChange, ProfileUpdate, StoreError};
 
 impl MongoStore {
     pub(super) async fn change_profile(
@@ -53,15 +54,12 @@ impl MongoStore {
     /// What a change of address does to the addresses as they are now, and the mail that it orders, as an expression.
     async fn step_to(&self, email: &EmailChange, owner: Document, at: Timestamp) -> Result<Step, StoreError> {
         let Some(seen) = self.find_addresses(owner).await? else { return Ok(Step::Refused(ProfileUpdate::NotFound)) };
-        let live = seen.at(at);
-        let planned = match live.plan(&email.address.key(), email.by_link) {
-            Ok(planned) if planned != Move::Stay && !email.is_proven => return Ok(Step::Refused(ProfileUpdate::Unproven)),
-            Ok(planned) => planned,
-            Err(MoveRefusal::OwnRecovery) => return Ok(Step::Refused(ProfileUpdate::OwnRecovery)),
-            Err(MoveRefusal::TooMany) => return Ok(Step::Refused(ProfileUpdate::TooManyChanges)),
-        };
-        let next = live.moved(planned, &email.address, at);
-        Ok(Step::Taken(AddressStep { seen, next, used: None }, ordered(planned, email, at)))
+        Ok(match email.step_from(&seen, at) {
+            Ok(EmailStep { next, notice, link }) => {
+                Step::Taken(AddressStep { seen, next, used: None }, ordered(notice, link, &email.address, at))
+            }
+            Err(refusal) => Step::Refused(refusal.into()),
+        })
     }
 
     /// `None` where a unique index refused the change, an inner `None` where there is no such person.
@@ -103,16 +101,8 @@ fn assignments(change: &ProfileChange) -> Document {
     fields
 }
 
-fn ordered(planned: Move, email: &EmailChange, at: Timestamp) -> Bson {
-    let (notice, link) = match planned {
-        Move::Stay => return Bson::Array(Vec::new()),
-        Move::AtOnce => (MailKind::AddressChanged, MailKind::Verification),
-        Move::ByLink => (MailKind::AddressChangeAsked, MailKind::NewAddress),
-    };
-    let to_new = match email.mail {
-        AddressMail::None => return Bson::Array(Vec::new()),
-        AddressMail::ToPresent => Vec::new(),
-        AddressMail::ToBoth => vec![outbox::entry(link, literal(email.address.as_str()), at)],
-    };
-    doc! { "$concatArrays": [outbox::notices(notice, at), to_new] }.into()
+fn ordered(notice: Option<MailKind>, link: Option<MailKind>, new: &Email, at: Timestamp) -> Bson {
+    let to_present = notice.map_or_else(|| Bson::Array(Vec::new()), |kind| outbox::notices(kind, at).into());
+    let to_new: Vec<Bson> = link.map(|kind| outbox::entry(kind, literal(new.as_str()), at)).into_iter().collect();
+    doc! { "$concatArrays": [to_present, to_new] }.into()
 }

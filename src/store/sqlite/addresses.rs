@@ -44,29 +44,36 @@ pub(super) fn select(connection: &Connection, user: UserId) -> rusqlite::Result<
 
 /// The account that nobody else can have an address of, and the address as it is stored.
 pub(super) fn select_owner(connection: &Connection, key: &EmailKey, at: Timestamp) -> rusqlite::Result<Option<(UserId, Email)>> {
-    let owner = connection.prepare_cached(SELECT_OWNER)?.query_row([key.as_str()], |row| {
+    let held = held(connection, key, at)?;
+    Ok(held.filter(|held| !held.is_over).map(|held| (held.user, held.address)))
+}
+
+/// An address that is some account's.
+struct Held {
+    user: UserId,
+    address: Email,
+    /// Whether its time as a way back is over.
+    is_over: bool,
+}
+
+fn held(connection: &Connection, key: &EmailKey, at: Timestamp) -> rusqlite::Result<Option<Held>> {
+    let held = connection.prepare_cached(SELECT_OWNER)?.query_row([key.as_str()], |row| {
         let is_over = row.get::<_, Option<i64>>(2)?.is_some() && rows::optional_time(row, 3)?.is_none_or(|until| until <= at);
-        Ok((!is_over).then_some((rows::user_id(row, 0)?, rows::email(row, 1)?)))
+        Ok(Held { user: rows::user_id(row, 0)?, address: rows::email(row, 1)?, is_over })
     });
-    owner.optional().map(Option::flatten)
+    held.optional()
 }
 
 /// Makes an address one of an account's; `false` when another account has it. One whose time as a way back is over is free.
 pub(super) fn claim(connection: &Connection, user: UserId, address: &Email, at: Timestamp) -> rusqlite::Result<bool> {
     let key = address.key();
-    if let Some(holder) = holder(connection, &key)? {
-        match select_owner(connection, &key, at)? {
-            Some((owner, _)) if owner != user => return Ok(false),
-            Some(_) => {}
-            None => forget_ways_back(connection, holder)?,
-        }
+    match held(connection, &key, at)? {
+        Some(held) if held.is_over => forget_ways_back(connection, held.user)?,
+        Some(held) if held.user != user => return Ok(false),
+        _ => {}
     }
     connection.prepare_cached(CLAIM)?.execute(params![key.as_str(), user.to_bytes(), address.as_str()])?;
     Ok(true)
-}
-
-fn holder(connection: &Connection, key: &EmailKey) -> rusqlite::Result<Option<UserId>> {
-    connection.prepare_cached(SELECT_OWNER)?.query_row([key.as_str()], |row| rows::user_id(row, 0)).optional()
 }
 
 /// Gives an account other addresses, and ends the links and the mail that would lead nowhere, with all links to `spent`. `false`, and

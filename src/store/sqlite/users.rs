@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Error, OptionalExtension as _, params};
 
 use super::{SqliteStore, addresses, friends, mail, people, registrations, rows, sessions};
-use crate::domain::{MailKind, Move, MoveRefusal, SessionKey, Timestamp, UserId, Username, UsernameKey, UsernamePrefix};
+use crate::domain::{Addresses, SessionKey, Timestamp, UserId, Username, UsernameKey, UsernamePrefix};
+use crate::store::users::EmailStep;
 use crate::store::{
-    AccountData, AddressMail, Authenticated, BlockAddition, Change, EmailChange, Friend, FriendAddition, MessagesFrom, NewMail, Peer,
-    Person, ProfileChange, ProfileUpdate, StoreError, User, UserStore,
+    AccountData, Authenticated, BlockAddition, Change, EmailChange, Friend, FriendAddition, MessagesFrom, NewMail, Peer, Person,
+    ProfileChange, ProfileUpdate, StoreError, User, UserStore,
 };
 
 const SELECT_USER: &str = "
@@ -119,16 +120,24 @@ fn update(connection: &Connection, key: &SessionKey, change: &ProfileChange, at:
         return Ok(ProfileUpdate::NotFound);
     }
     // What may be refused comes first, for what is written stays.
+    let mut moving = None;
+    if let Some(email) = &change.email {
+        let Some(seen) = addresses::select(connection, user)? else { return Ok(ProfileUpdate::NotFound) };
+        match email.step_from(&seen, at) {
+            Ok(step) => moving = Some((email, seen, step)),
+            Err(refusal) => return Ok(refusal.into()),
+        }
+    }
     if let Some(name) = change.username.as_ref().map(Username::key) {
         registrations::free_name(connection, &name, at)?;
         if is_username_taken(connection, &name, Some(user))? {
             return Ok(ProfileUpdate::UsernameTaken);
         }
     }
-    if let Some(email) = &change.email
-        && let Some(refusal) = update_address(connection, user, email, at)?
+    if let Some((email, seen, step)) = &moving
+        && !update_address(connection, user, seen, email, step, at)?
     {
-        return Ok(refusal);
+        return Ok(ProfileUpdate::EmailTaken);
     }
     connection.prepare_cached(UPDATE_USER)?.execute(params![
         user.to_bytes(),
@@ -139,32 +148,25 @@ fn update(connection: &Connection, key: &SessionKey, change: &ProfileChange, at:
     select_user(connection, user).map(|user| user.map_or(ProfileUpdate::NotFound, ProfileUpdate::Updated))
 }
 
-/// Changes the address, or tells why not.
-fn update_address(connection: &Connection, user: UserId, email: &EmailChange, at: Timestamp) -> rusqlite::Result<Option<ProfileUpdate>> {
-    let Some(seen) = addresses::select(connection, user)? else { return Ok(Some(ProfileUpdate::NotFound)) };
-    let live = seen.at(at);
-    let planned = match live.plan(&email.address.key(), email.by_link) {
-        Ok(planned) if planned != Move::Stay && !email.is_proven => return Ok(Some(ProfileUpdate::Unproven)),
-        Ok(planned) => planned,
-        Err(MoveRefusal::OwnRecovery) => return Ok(Some(ProfileUpdate::OwnRecovery)),
-        Err(MoveRefusal::TooMany) => return Ok(Some(ProfileUpdate::TooManyChanges)),
-    };
-    let next = live.moved(planned, &email.address, at);
-    if !addresses::change(connection, user, &seen, &next, None, at)? {
-        return Ok(Some(ProfileUpdate::EmailTaken));
+/// Changes the address; `false` when another account has it.
+fn update_address(
+    connection: &Connection,
+    user: UserId,
+    seen: &Addresses,
+    change: &EmailChange,
+    step: &EmailStep,
+    at: Timestamp,
+) -> rusqlite::Result<bool> {
+    if !addresses::change(connection, user, seen, &step.next, None, at)? {
+        return Ok(false);
     }
-    let (notice, link) = match planned {
-        Move::Stay => return Ok(None),
-        Move::AtOnce => (MailKind::AddressChanged, MailKind::Verification),
-        Move::ByLink => (MailKind::AddressChangeAsked, MailKind::NewAddress),
-    };
-    if email.mail != AddressMail::None {
-        addresses::notify(connection, user, &seen, notice, at)?;
+    if let Some(kind) = step.notice {
+        addresses::notify(connection, user, seen, kind, at)?;
     }
-    if email.mail == AddressMail::ToBoth {
-        mail::insert(connection, user, &NewMail { kind: link, address: email.address.clone(), at })?;
+    if let Some(kind) = step.link {
+        mail::insert(connection, user, &NewMail { kind, address: change.address.clone(), at })?;
     }
-    Ok(None)
+    Ok(true)
 }
 
 fn select_data(connection: &Connection, id: UserId) -> rusqlite::Result<AccountData> {
