@@ -8,6 +8,7 @@
 
 mod accessibility;
 mod app;
+mod app_people;
 mod audit;
 mod authorization;
 mod blocks;
@@ -121,6 +122,7 @@ fn main() -> ExitCode {
         passwords::TESTS,
         pages::TESTS,
         app::TESTS,
+        app_people::TESTS,
         accessibility::TESTS,
         privacy::TESTS,
         audit::TESTS,
