@@ -9,7 +9,7 @@ use chat_functions::store::{
 
 use crate::mail::{take, take_all};
 use crate::people::{
-    NOW, Person, hash, is_good, louder, may_put, new_account, new_mail, new_session, new_token, other_hash, put_token, to_email,
+    NOW, Person, hash, is_good, louder, may_put, new_account, new_session, new_token, order_and_take, other_hash, put_token, to_email,
 };
 use crate::{Context, tests};
 
@@ -72,25 +72,19 @@ async fn moved(store: &dyn Store, times: usize) -> (Person, Vec<Email>) {
     (person, addresses)
 }
 
-/// Puts the link to a way back out, as a mail to it does. Takes all mail that is due.
+/// Puts the link to a way back out, as a mail to it does.
 pub async fn put_way_back(store: &dyn Store, person: &Person, address: &Email) -> NewMailToken {
-    store.order_mail(person.id(), &new_mail(MailKind::PasswordReset, address, NOW)).await.expect("ordered");
-    loop {
-        let due = take(store, NOW).await.expect("a mail");
-        if let Some(RecoveryLink { id, .. }) = due.recovery.filter(|_| due.address == *address) {
-            let token = NewMailToken { link: Some(id), ..new_token(MailPurpose::Recovery, address) };
-            assert!(store.put_mail_token(&due, &token, NOW).await.expect("an answer"));
-            store.finish_mail(&due).await.expect("finished");
-            return token;
-        }
-        store.finish_mail(&due).await.expect("finished");
-    }
+    let due = order_and_take(store, person.id(), MailKind::PasswordReset, address).await;
+    let link = due.recovery.expect("a way back").id;
+    let token = NewMailToken { link: Some(link), ..new_token(MailPurpose::Recovery, address) };
+    assert!(store.put_mail_token(&due, &token, NOW).await.expect("an answer"));
+    store.finish_mail(&due).await.expect("finished");
+    token
 }
 
 /// Whether a token to a way back may be put out by a mail to it.
 async fn may_put_back(store: &dyn Store, person: &Person, token: &NewMailToken) -> bool {
-    store.order_mail(person.id(), &new_mail(MailKind::PasswordReset, &token.address, NOW)).await.expect("ordered");
-    let due = take(store, NOW).await.expect("a mail");
+    let due = order_and_take(store, person.id(), MailKind::PasswordReset, &token.address).await;
     let is_put = store.put_mail_token(&due, token, NOW).await.expect("an answer");
     store.finish_mail(&due).await.expect("finished");
     is_put
@@ -305,8 +299,8 @@ async fn a_repeated_reset_mail_brings_the_way_back_that_its_address_has_become(c
     let store = &*alone.store;
     let person = verified(store).await;
     take_all(store, NOW).await;
-    store.order_mail(person.id(), &new_mail(MailKind::PasswordReset, person.email(), NOW)).await.expect("ordered");
-    let (due, reset) = (take(store, NOW).await.expect("a mail"), new_token(MailPurpose::PasswordReset, person.email()));
+    let due = order_and_take(store, person.id(), MailKind::PasswordReset, person.email()).await;
+    let reset = new_token(MailPurpose::PasswordReset, person.email());
     assert!(store.put_mail_token(&due, &reset, NOW).await.expect("an answer"));
     move_by_link(store, &person, &new_account().user.email, NOW).await;
     let later = NOW.plus_millis(2_000_000);

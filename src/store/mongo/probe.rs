@@ -234,7 +234,9 @@ mod tests {
     fn whatever_the_store_uses_is_tried_before() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/mongo");
         let (mut used, mut tried) = (BTreeSet::new(), BTreeSet::new());
-        for file in fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path()) {
+        let files = |folder| fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path());
+        let (folders, files_here): (Vec<_>, Vec<_>) = files(folder).partition(|path| path.is_dir());
+        for file in files_here.into_iter().chain(folders.into_iter().flat_map(files)) {
             let source = fs::read_to_string(&file).expect("a source");
             let name = file.file_name().expect("a name").to_string_lossy().into_owned();
             match name.as_str() {
