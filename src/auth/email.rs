@@ -87,22 +87,31 @@ pub(super) async fn verify_email(
     let token = fields.finish_with(|| token)?;
     let guess = parts.limits.redeem_mail_token().await?;
     let hash = MailToken::parse(&token).ok_or(ErrorCode::InvalidMailToken)?.hash();
-    let found = parts.store().find_address_token(&hash, parts.now).await?.ok_or(ErrorCode::InvalidMailToken)?;
+    let mut found = find(&parts, &hash).await?;
     guess.give_back();
-    if let Some(typed) = &body.password {
-        confirmation.check(found.owner.user, &found.password_hash, typed).await?;
-    }
-    if found.is_move {
-        let proof = match body.password {
+    for _ in 0..Confirmation::ATTEMPTS {
+        if let Some(typed) = &body.password {
+            confirmation.check(found.owner.user, &found.password_hash, typed).await?;
+        }
+        if !found.is_move {
+            let user = parts.store().verify_email(&hash, parts.now).await?.ok_or(ErrorCode::InvalidMailToken)?;
+            parts.audit.note("email_verified", &Actor::User(user));
+            return Ok(Message::new("Email verified"));
+        }
+        let proof = match &body.password {
             Some(_checked) => MoveProof::Password(found.password_hash.clone()),
             None => session_of(&request, &parts, &found).await?,
         };
-        move_address(&parts, &hash, &found, &proof).await?;
-    } else {
-        let user = parts.store().verify_email(&hash, parts.now).await?.ok_or(ErrorCode::InvalidMailToken)?;
-        parts.audit.note("email_verified", &Actor::User(user));
+        if move_address(&parts, &hash, &found, &proof).await? {
+            return Ok(Message::new("Email verified"));
+        }
+        found = find(&parts, &hash).await?;
     }
-    Ok(Message::new("Email verified"))
+    Err(Confirmation::overtaken())
+}
+
+async fn find(parts: &Parts, hash: &MailTokenHash) -> Result<AddressToken, ApiError> {
+    Ok(parts.store().find_address_token(hash, parts.now).await?.ok_or(ErrorCode::InvalidMailToken)?)
 }
 
 /// A live session of the account, or the refusal that names the account whose password would do.
@@ -116,17 +125,18 @@ async fn session_of(request: &HttpRequest, parts: &Parts, found: &AddressToken) 
     Err(ApiError::advised(ErrorCode::PasswordRequired, format!("that of the account {}", found.owner.username.as_str())))
 }
 
-async fn move_address(parts: &Parts, hash: &MailTokenHash, found: &AddressToken, proof: &MoveProof) -> Result<(), ApiError> {
+/// `false` when the link or its proof is not good any more, which only another look tells apart.
+async fn move_address(parts: &Parts, hash: &MailTokenHash, found: &AddressToken, proof: &MoveProof) -> Result<bool, ApiError> {
     let link = LinkId::generate().map_err(|error| ApiError::caused(ErrorCode::Internal, error))?;
     let notify = parts.mailer.order(MailKind::AddressChanged, &found.owner.address, parts.now).is_some();
     match parts.store().move_address(hash, proof, link, parts.now, notify).await? {
         MoveOutcome::Moved => {
             parts.mailer.notify();
             parts.audit.note("address_changed", &Actor::User(found.owner.user));
-            Ok(())
+            Ok(true)
         }
         MoveOutcome::Taken => Err(ErrorCode::EmailTaken.into()),
         MoveOutcome::TooMany => Err(ErrorCode::TooManyChanges.into()),
-        MoveOutcome::Refused => Err(ErrorCode::InvalidMailToken.into()),
+        MoveOutcome::Refused => Ok(false),
     }
 }

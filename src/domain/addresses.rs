@@ -8,6 +8,9 @@ use super::{Email, EmailKey, MailPurpose, Timestamp};
 pub const MAX_RECOVERY_ADDRESSES: usize = 3;
 /// How long they are a way back after the latest change.
 pub const RECOVERY_MILLIS: i64 = 7 * Timestamp::DAY_MILLIS;
+/// How much later than their end they are forgotten where nobody else wants them: a clock that is ahead for a while must not have
+/// somebody lose the way back for good.
+pub const RECOVERY_GRACE_MILLIS: i64 = 30 * Timestamp::DAY_MILLIS;
 
 /// Where a verified account wants to move. It is a note and no key: it opens nothing, and others may have the same.
 #[derive(Debug, Clone, PartialEq, Eq)]

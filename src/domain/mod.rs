@@ -17,7 +17,9 @@ mod time;
 mod username;
 mod visible;
 
-pub use addresses::{Addresses, LinkId, MAX_RECOVERY_ADDRESSES, Move, MoveRefusal, PendingEmail, RECOVERY_MILLIS, RecoveryAddress};
+pub use addresses::{
+    Addresses, LinkId, MAX_RECOVERY_ADDRESSES, Move, MoveRefusal, PendingEmail, RECOVERY_GRACE_MILLIS, RECOVERY_MILLIS, RecoveryAddress,
+};
 pub use client_id::ClientId;
 pub use email::{Email, EmailKey};
 pub(crate) use hex::Hex;

@@ -76,7 +76,7 @@ impl Sender {
         };
         let draft = match self.writer.write(mail).await? {
             Written::Draft(draft) => draft,
-            Written::Nothing => return self.finish(mail).await,
+            Written::Nothing(mail) => return self.finish(&mail).await,
             Written::Later(wait) => return Ok(self.store.postpone_mail(mail, self.clock.now().plus_millis(wait), Link::Stays).await?),
         };
         match self.holding(&draft.mail, Box::pin(open.send(&draft.letter))).await {

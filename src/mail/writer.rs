@@ -14,7 +14,7 @@ use crate::store::{DueMail, Link, NewMailToken, Quota, Store, ThrottleKey, Ticke
 
 /// How often an address is told that somebody has registered with it once more.
 const NOTES: Quota = Quota { count: 1, window_millis: Timestamp::DAY_MILLIS };
-/// How often an address is told of one kind of thing. Changes of the address are told always.
+/// How often an address is told of one kind of thing. Changes of the address are told always to those that are ways back.
 const NOTICES: Quota = Quota { count: 3, window_millis: 60 * Timestamp::MINUTE_MILLIS };
 const NOTICES_LABEL: &[u8] = b"mail/notice\0";
 /// Keeps the counters of these notes apart from all others.
@@ -43,8 +43,8 @@ pub(super) struct Draft {
 pub(super) enum Written {
     /// It is to be sent at once.
     Draft(Box<Draft>),
-    /// There is nothing to say any more.
-    Nothing,
+    /// There is nothing to say any more; the mail, begun if its token was put out.
+    Nothing(Box<DueMail>),
     /// Its address was told as often as it may; so many milliseconds later there is room.
     Later(i64),
 }
@@ -56,13 +56,22 @@ impl Writer {
             Ok(ticket) => ticket,
             Err(wait) => return Ok(Written::Later(wait)),
         };
-        let draft = self.draft(mail).await?;
-        Ok(draft.map_or(Written::Nothing, |draft| Written::Draft(Box::new(Draft { ticket: draft.ticket.or(ticket), ..draft }))))
+        let mut written = self.draft(mail).await?;
+        if let Written::Draft(draft) = &mut written {
+            draft.ticket = draft.ticket.take().or(ticket);
+        }
+        Ok(written)
     }
 
     /// Counts a notice of a kind that is limited; how long to wait if that is one too many.
     async fn count_notice(&self, mail: &DueMail) -> Result<Result<Option<Ticket>, i64>, Trouble> {
-        if !matches!(mail.kind, MailKind::AddressChangeAsked | MailKind::PasswordChanged) {
+        let is_limited = match mail.kind {
+            MailKind::AddressChangeAsked | MailKind::PasswordChanged => true,
+            // Whoever types an address into a new account and changes it again decides whom this goes to.
+            MailKind::AddressChanged => mail.recovery.is_none(),
+            _ => false,
+        };
+        if !is_limited {
             return Ok(Ok(None));
         }
         let digest = Sha256::new().chain_update(NOTICES_LABEL).chain_update(mail.kind.as_str()).chain_update([0]);
@@ -71,27 +80,30 @@ impl Writer {
         Ok(taking.outcome.map(Some))
     }
 
-    async fn draft(&self, mail: &DueMail) -> Result<Option<Draft>, Trouble> {
-        if (mail.is_pending || mail.kind == MailKind::NewAddress)
-            && let Some(owned) = self.owned_address(mail).await?
-        {
-            return self.write_note(mail, &owned).await;
-        }
-        let topic = if mail.recovery.is_some() { Topic::WayBack(mail.kind) } else { Topic::Ordered(mail.kind) };
+    async fn draft(&self, mail: &DueMail) -> Result<Written, Trouble> {
         let token = match mail.recovery.map(|_| MailPurpose::Recovery).or(mail.kind.purpose()) {
             None => None,
             Some(purpose) => match self.put_token(mail, purpose).await? {
                 Some(token) => Some((token, self.lifetime(mail, purpose))),
-                None => return Ok(None),
+                None => return Ok(Written::Nothing(Box::new(mail.clone()))),
             },
         };
-        let letter = self.letter(topic, mail, &mail.address, token.as_ref().map(|(token, lifetime)| (token, *lifetime)));
-        let (mail, link) = match token {
+        let (begun, link) = match &token {
             // What a way back has been sent before is never taken back.
             Some((token, _)) if mail.recovery.is_none() => (mail.begun_with(token.hash()), Link::TakenBack),
             _ => (mail.clone(), Link::Stays),
         };
-        Ok(letter.map(|letter| Draft { letter, mail, link, ticket: None }))
+        // Looked for once the token is out: how long an address stays wanted tells nobody whether it is somebody's.
+        let (letter, ticket) = if let Some(owned) = self.owned_address(mail).await? {
+            self.note(mail, &owned).await?
+        } else {
+            let topic = if mail.recovery.is_some() { Topic::WayBack(mail.kind) } else { Topic::Ordered(mail.kind) };
+            (self.letter(topic, mail, &mail.address, token.as_ref().map(|(token, lifetime)| (token, *lifetime))), None)
+        };
+        Ok(match letter {
+            Some(letter) => Written::Draft(Box::new(Draft { letter, mail: begun, link, ticket })),
+            None => Written::Nothing(Box::new(begun)),
+        })
     }
 
     /// How long a token that goes out now is good.
@@ -100,19 +112,21 @@ impl Writer {
         of_way_back.unwrap_or_else(|| purpose.lifetime_millis())
     }
 
-    /// The address of a mail as another account's owner wrote it, if one has it.
+    /// The address of a registration, or of an account that wants to move, as the account's owner wrote it who has it. The mail never
+    /// brings a link then: that owner is told.
     async fn owned_address(&self, mail: &DueMail) -> Result<Option<Email>, Trouble> {
+        if !mail.is_pending && mail.kind != MailKind::NewAddress {
+            return Ok(None);
+        }
         let owner = self.store.find_address_owner(&mail.address.key(), self.clock.now()).await?;
         Ok(owner.filter(|(owner, _)| *owner != mail.user).map(|(_owner, address)| address))
     }
 
-    /// A registration with the address of an account, or an account that wants to move to it: its owner is told, and it never
-    /// becomes anything.
-    async fn write_note(&self, mail: &DueMail, owned: &Email) -> Result<Option<Draft>, Trouble> {
+    /// What the owner of an address is told that somebody else has given as theirs; nothing where that was so today.
+    async fn note(&self, mail: &DueMail, owned: &Email) -> Result<(Option<Letter>, Option<Ticket>), Trouble> {
         let taking = self.store.take(&note_key(&owned.key()), NOTES, self.clock.now()).await?;
-        let Ok(ticket) = taking.outcome else { return Ok(None) };
-        let letter = self.letter(Topic::AlreadyRegistered, mail, owned, None);
-        Ok(letter.map(|letter| Draft { letter, mail: mail.clone(), link: Link::Stays, ticket: Some(ticket) }))
+        let Ok(ticket) = taking.outcome else { return Ok((None, None)) };
+        Ok((self.letter(Topic::AlreadyRegistered, mail, owned, None), Some(ticket)))
     }
 
     /// A token for the mail, which the store knows by its hash; `None` when the account is gone or has another address, or the token was

@@ -266,7 +266,7 @@ pub trait AccountStore: Send + Sync {
     /// Uses a token that [`find_address_token`](Self::find_address_token) finds and that is no move up: its account's address is
     /// verified, or its registration becomes an account. `None`, and no change, when it is not good at `at`, or when an account
     /// has the registration's address by now. Of any number of simultaneous uses exactly one succeeds. Other registrations for
-    /// the address of a new account are gone.
+    /// the address wait on, and hold their names: that they ended would tell that it is somebody's by now.
     async fn verify_email(&self, token: &MailTokenHash, at: Timestamp) -> Result<Option<UserId>, StoreError>;
 
     /// Uses a token that is a move up, if the proof still holds: the address that the account wants is its own and verified, and

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::address::AddressRules;
 use crate::domain::{Email, Username};
 use crate::http::{ApiError, ErrorCode, Fields, Json, OwnUser, RequestBody};
-use crate::identity::{Actor, Audit, Bearer};
+use crate::identity::{Actor, Audit, Bearer, Confirmation};
 use crate::mail::Mailer;
 use crate::store::{AddressMail, EmailChange, MessagesFrom, ProfileChange, ProfileUpdate, Store};
 
@@ -72,29 +72,37 @@ pub(super) async fn update_profile(
         futures_util::try_join!(store.find_profile(bearer.session_key()), store.list_chat_ids(bearer.user(), OwnUser::MAX_CHATS))?;
     let (session, present) = bearer.admit_with_session(found)?;
     let moves = asked.email.as_ref().is_some_and(|email| email.key() != present.email.key());
-    let checked = rules.prove(&bearer, &session, asked.current_password.as_deref(), moves).await?;
+    let typed = asked.current_password.as_deref();
+    let checked = rules.prove(&bearer, &session, typed, moves).await?;
     let email = match asked.email {
         Some(address) if moves => Some(rules.change_to(&bearer, &present, address).await?),
         Some(address) => Some(EmailChange { address, is_proven: false, by_link: true, mail: AddressMail::None }),
         None => None,
     };
-    let change = ProfileChange { username: asked.username, email, messages_from: asked.messages_from, checked };
-    match store.update_profile(bearer.session_key(), &change, bearer.now()).await? {
-        ProfileUpdate::Updated(user) => {
-            mailer.notify();
-            if moves {
-                let event = if user.email.key() == present.email.key() { "address_change_asked" } else { "address_changed" };
-                audit.note(event, &Actor::User(user.id));
+    let mut change = ProfileChange { username: asked.username, email, messages_from: asked.messages_from, checked };
+    for _ in 0..Confirmation::ATTEMPTS {
+        match store.update_profile(bearer.session_key(), &change, bearer.now()).await? {
+            ProfileUpdate::Updated(user) => {
+                mailer.notify();
+                if moves {
+                    let event = if user.email.key() == present.email.key() { "address_change_asked" } else { "address_changed" };
+                    audit.note(event, &Actor::User(user.id));
+                }
+                return Ok(web::Json(UpdatedProfile {
+                    message: "Profile updated successfully",
+                    user: OwnUser::new(user, chats, bearer.now()),
+                }));
             }
-            Ok(web::Json(UpdatedProfile { message: "Profile updated successfully", user: OwnUser::new(user, chats, bearer.now()) }))
+            ProfileUpdate::NotFound if typed.is_some() => change.checked = rules.prove(&bearer, &session, typed, moves).await?,
+            ProfileUpdate::UsernameTaken => return Err(ErrorCode::UsernameTaken.into()),
+            ProfileUpdate::EmailTaken => return Err(ErrorCode::EmailTaken.into()),
+            ProfileUpdate::OwnRecovery => return Err(ErrorCode::OwnRecoveryAddress.into()),
+            ProfileUpdate::TooManyChanges => return Err(ErrorCode::TooManyChanges.into()),
+            ProfileUpdate::Unproven => return Err(ErrorCode::PasswordRequired.into()),
+            ProfileUpdate::NotFound => return Err(ErrorCode::Unauthorized.into()),
         }
-        ProfileUpdate::UsernameTaken => Err(ErrorCode::UsernameTaken.into()),
-        ProfileUpdate::EmailTaken => Err(ErrorCode::EmailTaken.into()),
-        ProfileUpdate::OwnRecovery => Err(ErrorCode::OwnRecoveryAddress.into()),
-        ProfileUpdate::TooManyChanges => Err(ErrorCode::TooManyChanges.into()),
-        ProfileUpdate::Unproven => Err(ErrorCode::PasswordRequired.into()),
-        ProfileUpdate::NotFound => Err(ErrorCode::Unauthorized.into()),
     }
+    Err(Confirmation::overtaken())
 }
 
 /// What a body asks for.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::client::{PASSWORD, names, new_name, text, time};
@@ -22,6 +23,7 @@ tests!(Context:
     values_of_another_type_are_refused,
     a_taken_name_or_address_is_refused_and_nothing_changes,
     of_two_people_who_take_one_address_at_once_one_wins,
+    a_change_beside_one_of_the_password_fails_by_the_password_alone,
 );
 
 const ROUTE: &str = "/api/users/profile";
@@ -205,4 +207,21 @@ async fn of_two_people_who_take_one_address_at_once_one_wins(context: Arc<Contex
         let (of_ann, of_bob) = (ann.profile().await, bob.profile().await);
         assert!((of_ann["email"] == change["email"]) != (of_bob["email"] == change["email"]), "{of_ann} {of_bob}");
     }
+}
+
+/// The session goes on, so nothing says that it has ended.
+async fn a_change_beside_one_of_the_password_fails_by_the_password_alone(context: Arc<Context>) {
+    let ann = context.person().await;
+    let name = json!({ "username": new_name(), "currentPassword": PASSWORD });
+    let password = json!({ "currentPassword": PASSWORD, "newPassword": "maple-anchor-violin" });
+    let renaming_until_wrong = (0..4).map(|_| async {
+        loop {
+            let renamed = ann.put(ROUTE, &name).await;
+            if renamed.status != 200 {
+                return renamed.fails(403, "wrong_password");
+            }
+        }
+    });
+    let (_refused, changed) = futures_util::join!(join_all(renaming_until_wrong), ann.put("/api/auth/password", &password));
+    changed.ok();
 }

@@ -72,7 +72,7 @@ async fn a_registration_gets_the_link_that_makes_it_an_account(context: Arc<Cont
 
 async fn each_kind_of_mail_arrives(context: Arc<Context>) {
     let setup = Setup::new(&context).await;
-    let (_mailer, worker) = setup.start();
+    let (mailer, worker) = setup.start();
     let kinds = [
         (MailKind::NewAddress, "Confirm your new address for chat.example.com", true),
         (MailKind::AddressChanged, "Your address at chat.example.com was changed", false),
@@ -82,6 +82,7 @@ async fn each_kind_of_mail_arrives(context: Arc<Context>) {
     for (kind, subject, has_token) in kinds {
         let user = setup.account(|_email| None).await;
         setup.order(&user, kind).await;
+        mailer.notify();
         let mail = mail_to(&setup, &user.email).await;
         assert_eq!((mail.subject().as_str(), mail.token().is_some()), (subject, has_token));
     }
@@ -91,12 +92,13 @@ async fn each_kind_of_mail_arrives(context: Arc<Context>) {
 
 async fn a_link_is_good_for_as_long_as_its_letter_says(context: Arc<Context>) {
     let setup = Setup::new(&context).await;
-    let (_mailer, worker) = setup.start();
+    let (mailer, worker) = setup.start();
     for purpose in MailKind::ALL.into_iter().filter_map(MailKind::purpose) {
         let user = setup.account(|_email| None).await;
         let kind = MailKind::parse(purpose.as_str()).expect("the kind of that purpose");
         let before = setup.clock.now();
         setup.order(&user, kind).await;
+        mailer.notify();
         let hash = token(&mail_to(&setup, &user.email).await).hash();
         let ends = [(before, true), (setup.clock.now().plus_millis(1), false)];
         for (sent, is_good) in ends {
@@ -112,10 +114,11 @@ async fn a_link_is_good_for_as_long_as_its_letter_says(context: Arc<Context>) {
 async fn the_owner_of_a_taken_address_is_told_once_a_day(context: Arc<Context>) {
     let setup = Setup::new(&context).await;
     let owner = setup.account(|_email| None).await;
-    let (_mailer, worker) = setup.start();
+    let (mailer, worker) = setup.start();
     let louder = Email::parse(&owner.email.as_str().to_ascii_uppercase()).expect("an address");
     for address in [&louder, &owner.email, &louder] {
         setup.registration(address).await;
+        mailer.notify();
         setup.wait_until_empty().await;
         assert_eq!(setup.server.mails().len(), 1);
     }

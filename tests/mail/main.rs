@@ -4,6 +4,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests fail by panicking")]
 
+mod addresses;
 mod delivery;
 mod log;
 mod outage;
@@ -31,5 +32,5 @@ fn main() -> ExitCode {
         Way::new("sqlite", async || Ok(Context::Sqlite)),
         Way::on_mongodb("mongodb", |_none| false, async || TestDatabase::new().map(|_usable| Context::Mongodb)),
     ];
-    harness::run(&runtime, &ways, &[sessions::TESTS, delivery::TESTS, outage::TESTS], |_context| async {})
+    harness::run(&runtime, &ways, &[addresses::TESTS, sessions::TESTS, delivery::TESTS, outage::TESTS], |_context| async {})
 }

@@ -62,7 +62,7 @@ pub async fn move_by_link(store: &dyn Store, person: &Person, email: &Email, at:
 }
 
 /// A verified person who has moved so often, with the addresses in their order.
-async fn moved(store: &dyn Store, times: usize) -> (Person, Vec<Email>) {
+pub async fn moved(store: &dyn Store, times: usize) -> (Person, Vec<Email>) {
     let person = verified(store).await;
     let mut addresses = vec![person.email().clone()];
     for _ in 0..times {

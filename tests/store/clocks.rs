@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{Session, Timestamp};
-use chat_functions::store::Quota;
+use chat_functions::domain::{RECOVERY_GRACE_MILLIS, RECOVERY_MILLIS, Session, Timestamp};
+use chat_functions::store::{Creation, Quota};
 
-use crate::people::{NOW, Pair, Person, send};
+use crate::addresses::{moved, put_way_back};
+use crate::mail::take_all;
+use crate::people::{NOW, Pair, Person, new_account, send};
 use crate::throttles::new_key;
 use crate::{Context, tests};
 
@@ -15,6 +17,7 @@ tests!(Context:
     a_use_ahead_is_none_and_the_next_one_counts,
     a_session_used_ahead_is_the_first_to_make_room,
     a_session_used_ahead_ends_within_30_days_of_its_next_use,
+    a_way_back_outlasts_a_clock_that_is_ahead_for_a_while,
 );
 
 const DAY: i64 = Timestamp::DAY_MILLIS;
@@ -98,4 +101,19 @@ async fn a_session_used_ahead_ends_within_30_days_of_its_next_use(context: Arc<C
     let restamped = store.find_session(&person.key_of(&other)).await.expect("an answer").expect("a session").session;
     assert!(restamped.last_used_at < NOW && restamped.created_at < NOW, "{restamped:?}");
     assert_eq!(restamped.expires_at, NOW.plus_millis(30 * DAY));
+}
+
+/// Whatever a store forgets by itself it forgets on such occasions.
+async fn a_way_back_outlasts_a_clock_that_is_ahead_for_a_while(context: Arc<Context>) {
+    let alone = context.alone().await;
+    let store = &*alone.store;
+    let (person, addresses) = moved(store, 1).await;
+    let ahead = NOW.plus_millis(RECOVERY_MILLIS + RECOVERY_GRACE_MILLIS - 1);
+    take_all(store, ahead).await;
+    let mut account = new_account();
+    account.user.created_at = ahead;
+    assert_eq!(store.create_account(&account).await.expect("an answer"), Creation::Created);
+    assert_eq!(person.data(store).await.recovery, addresses[..1]);
+    put_way_back(store, &person, &addresses[0]).await;
+    alone.tear_down().await;
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::ChatId;
+use chat_functions::domain::{ChatId, RECOVERY_GRACE_MILLIS, RECOVERY_MILLIS};
 use chat_functions::store::sqlite::SqliteStore;
 use chat_functions::store::{Conversation, MessageCursor, Store, StoreError, Window};
 
+use crate::addresses::moved;
 use crate::people::{NOW, Pair, Person, message, send};
 use crate::{Context, tests};
 
@@ -18,6 +19,7 @@ tests!(Context:
     a_conversation_that_does_not_decode_is_left_out in SQLITE,
     somebody_whose_row_does_not_decode_takes_no_conversation_away in SQLITE,
     whoever_has_both_added_and_blocked_the_caller_shows_them_nothing in SQLITE,
+    a_way_back_is_forgotten_a_month_after_its_end in SQLITE,
 );
 
 /// A store and a second way to its file.
@@ -124,4 +126,15 @@ async fn whoever_has_both_added_and_blocked_the_caller_shows_them_nothing(_: Arc
     spoiled.rows.execute(add, (pair.bob.id().to_bytes(), pair.ann.id().to_bytes())).expect("added");
     let listed = store.list_blocks(&pair.ann.key(), NOW).await.expect("an answer").expect("a session").record;
     assert_eq!(listed.iter().map(|person| person.has_added_caller).collect::<Vec<_>>(), [false]);
+}
+
+async fn a_way_back_is_forgotten_a_month_after_its_end(_: Arc<Context>) {
+    let spoiled = Spoiled::open();
+    let store = &*spoiled.store;
+    let (person, addresses) = moved(store, 1).await;
+    for (later, left) in [(-1, &addresses[..1]), (0, &[])] {
+        let at = NOW.plus_millis(RECOVERY_MILLIS + RECOVERY_GRACE_MILLIS + later);
+        store.take_due_mail(at, at).await.expect("an answer");
+        assert_eq!(person.data(store).await.recovery, left);
+    }
 }

@@ -24,7 +24,6 @@ pub(super) async fn ensure(database: &Database) -> mongodb::error::Result<()> {
             vec![
                 unique("username", doc! { "usernameKey": 1 }, None),
                 unique("email", doc! { "emailKey": 1 }, None),
-                partial("pendingEmail", doc! { "pendingEmailKey": 1 }, "pendingEmailKey"),
                 unique(ADDRESS_KEYS, doc! { "addressKeys": 1 }, Some("addressKeys")),
                 partial("recoveryUntil", doc! { "recoveryUntil": 1 }, "recoveryUntil"),
                 partial("mailToken", doc! { "mailTokens.hash": 1 }, "mailTokens.hash"),

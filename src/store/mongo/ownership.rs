@@ -1,13 +1,12 @@
-//! Whose an address is: its first verification, and the registrations that wait for it.
+//! The first verification of an address, by which a registration becomes an account.
 
 use mongodb::bson::{Bson, Document, doc};
 
 use super::MongoStore;
-use super::documents::{USERS, user_id};
+use super::documents::user_id;
 use super::mail_tokens::{GoodToken, token_key, with_token};
 use super::names::Claim;
 use crate::domain::{MailTokenHash, Timestamp, UserId};
-use crate::logging;
 use crate::store::StoreError;
 
 impl MongoStore {
@@ -33,9 +32,6 @@ impl MongoStore {
                 self.activate(&token, filter, update, at).await?
             }
         };
-        if verified {
-            self.drop_registrations(&token).await;
-        }
         Ok(verified.then_some(user_id(token.id)))
     }
 
@@ -44,18 +40,5 @@ impl MongoStore {
         let claim = Claim { owner: user_id(token.id), username: None, email: Some(token.address.key()) };
         let activated = self.unless_taken(&claim, at, || self.update_user_unless_taken(filter.clone(), update.clone())).await?;
         Ok(activated.is_ok_and(|updated| updated.matched_count > 0))
-    }
-
-    /// Removes what else waited for an address that belongs to an account by now. None of it could become one, and its
-    /// time runs out, so that a failure is no reason to tell anybody that the verification failed.
-    async fn drop_registrations(&self, verified: &GoodToken) {
-        let Some(address) = verified.pending_email_key.clone() else { return };
-        let dropped = self
-            .connection
-            .write(|database| async move { database.collection::<Document>(USERS).delete_many(doc! { "pendingEmailKey": address }).await })
-            .await;
-        if let Err(error) = dropped {
-            log::warn!(event = "registrations_not_dropped", error = logging::causes(&error); "registrations for a taken address wait on");
-        }
     }
 }

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{mail, rows};
-use crate::domain::{Addresses, Email, EmailKey, MailKind, MailPurpose, Timestamp, UserId};
+use crate::domain::{Addresses, Email, EmailKey, MailKind, MailPurpose, RECOVERY_GRACE_MILLIS, Timestamp, UserId};
 use crate::store::NewMail;
 
 const SELECT_PRESENT: &str = "
@@ -165,10 +165,11 @@ fn forget_ways_back(connection: &Connection, user: UserId) -> rusqlite::Result<(
     connection.prepare_cached(END_WAYS_BACK)?.execute([user.to_bytes()]).map(drop)
 }
 
-/// Frees some of the addresses whose time as a way back is over.
+/// Frees some of the addresses whose time as a way back has long been over.
 pub(super) fn tidy(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     let mut ended = connection.prepare_cached(SELECT_ENDED)?;
-    let ended: Vec<UserId> = ended.query_map([at.as_millis()], |row| rows::user_id(row, 0))?.collect::<Result<_, _>>()?;
+    let ended: Vec<UserId> =
+        ended.query_map([at.plus_millis(-RECOVERY_GRACE_MILLIS).as_millis()], |row| rows::user_id(row, 0))?.collect::<Result<_, _>>()?;
     ended.into_iter().try_for_each(|user| forget_ways_back(connection, user))
 }
 

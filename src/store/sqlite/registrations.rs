@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{addresses, mail, passwords, rows};
-use crate::domain::{MailTokenHash, Timestamp, UserId, UsernameKey};
+use crate::domain::{Email, MailTokenHash, Timestamp, UserId, UsernameKey};
 use crate::store::{HOLD_REGISTRATION_MILLIS, NewMail, PendingRegistration, Registration, RegistrationOutcome};
 
 const INSERT_REGISTRATION: &str = "
@@ -16,14 +16,13 @@ const REPEAT_REGISTRATION: &str = "
     UPDATE users SET email = ?3, pending_email_key = ?4, held_until = max(held_until, ?6)
     WHERE id = ?1 AND password_hash = ?2 AND pending_email_key IS NOT NULL AND held_until > ?5";
 const SELECT_VERIFICATION: &str = "
-    SELECT user, pending_email_key, email FROM mail_tokens CROSS JOIN users ON users.id = user
+    SELECT user, pending_email_key IS NOT NULL, email FROM mail_tokens CROSS JOIN users ON users.id = user
     WHERE hash = ?1 AND purpose IN ('verification', 'new_address') AND expires_at > ?2 AND ifnull(held_until, ?2 + 1) > ?2
       AND NOT is_email_verified";
 const ACTIVATE: &str = "
     UPDATE users SET email_key = pending_email_key, pending_email_key = NULL, held_until = NULL WHERE id = ?1";
 const VERIFY: &str = "UPDATE users SET is_email_verified = 1 WHERE id = ?1";
 const DELETE_TOKEN: &str = "DELETE FROM mail_tokens WHERE hash = ?1";
-const DELETE_RIVALS: &str = "DELETE FROM users WHERE pending_email_key = ?1";
 const FREE_NAME: &str = "DELETE FROM users WHERE username_key = ?1 AND held_until <= ?2";
 /// Takes more records away than one change adds, so that expired ones do not pile up.
 const TIDY: &str = "
@@ -74,17 +73,14 @@ pub(super) fn repeat(connection: &Connection, checked: &PendingRegistration, mai
 pub(super) fn verify(connection: &Connection, token: &MailTokenHash, at: Timestamp) -> rusqlite::Result<Option<UserId>> {
     let found = connection
         .prepare_cached(SELECT_VERIFICATION)?
-        .query_row(params![token.to_bytes(), at.as_millis()], |row| {
-            Ok((rows::user_id(row, 0)?, row.get::<_, Option<String>>(1)?, rows::email(row, 2)?))
-        })
+        .query_row(params![token.to_bytes(), at.as_millis()], |row| Ok((rows::user_id(row, 0)?, row.get(1)?, rows::email(row, 2)?)))
         .optional()?;
-    let Some((user, pending, email)) = found else { return Ok(None) };
-    if let Some(address) = pending {
+    let Some((user, is_pending, email)): Option<(UserId, bool, Email)> = found else { return Ok(None) };
+    if is_pending {
         if !addresses::claim(connection, user, &email, at)? {
             return Ok(None);
         }
         connection.prepare_cached(ACTIVATE)?.execute([user.to_bytes()])?;
-        connection.prepare_cached(DELETE_RIVALS)?.execute([address])?;
     }
     connection.prepare_cached(VERIFY)?.execute([user.to_bytes()])?;
     connection.prepare_cached(DELETE_TOKEN)?.execute([token.to_bytes()])?;
@@ -108,7 +104,7 @@ pub(super) fn tidy(connection: &Connection, at: Timestamp) -> rusqlite::Result<(
 mod tests {
     use super::super::schema::{assert_plan, in_memory};
     use super::*;
-    use crate::domain::{Email, MailKind, PasswordHash, Username};
+    use crate::domain::{MailKind, PasswordHash, Username};
     use crate::store::NewMail;
 
     /// Notes a registration under a name of its own, with its mail.
@@ -158,8 +154,6 @@ mod tests {
             "SEARCH friends USING COVERING INDEX friends_in_order (user=?)",
             "SEARCH sessions USING PRIMARY KEY (user=?)",
         ];
-        let by_address = ["SEARCH users USING INDEX users_pending_email (pending_email_key=?)"];
-        assert_plan(DELETE_RIVALS, &[&by_address[..], &with_all_that_is_theirs].concat());
         let by_name = ["SEARCH users USING INDEX sqlite_autoindex_users_2 (username_key=?)"];
         assert_plan(FREE_NAME, &[&by_name[..], &with_all_that_is_theirs].concat());
         assert_plan(SELECT_PENDING, &by_name);

@@ -18,7 +18,7 @@ use super::super::filling::Filling;
 use super::super::standing::Standing;
 use super::super::{addresses, clock, deletion, documents, indexes, probe};
 use super::{Connection, DEADLINE, POOL};
-use crate::domain::Clock;
+use crate::domain::{Clock, RECOVERY_GRACE_MILLIS};
 use crate::logging;
 use crate::store::StoreError;
 
@@ -139,12 +139,12 @@ impl Connection {
         }
     }
 
-    /// Frees the addresses whose time as a way back is over. Whoever meets one does it too.
+    /// Frees the addresses whose time as a way back has long been over. Whoever wants one does it at once.
     async fn forget_ended_ways_back(&self) {
         let Some(database) = self.database.get() else { return };
-        let now = documents::date(self.clock.correct(Clock::default().now()));
+        let now = self.clock.correct(Clock::default().now());
         let users = database.collection::<Document>(documents::USERS);
-        let ended = doc! { "recoveryUntil": { "$lte": now } };
+        let ended = doc! { "recoveryUntil": { "$lte": documents::date(now.plus_millis(-RECOVERY_GRACE_MILLIS)) } };
         let forgotten = tokio::spawn(async move { users.update_many(ended, addresses::without_recovery()).await }).await;
         if let Ok(Err(error)) = forgotten
             && !self.is_closed()
