@@ -119,6 +119,13 @@ impl MailPurpose {
             Self::Recovery => RECOVERY_MILLIS,
         }
     }
+
+    /// Whether a token can end then, having been put out by a clock that was right. One that ends later counts as over: it would be
+    /// good for as long as that clock was ahead.
+    #[must_use]
+    pub fn can_end(self, end: Timestamp, now: Timestamp) -> bool {
+        end.plus_millis(-self.lifetime_millis()).is_credible(now)
+    }
 }
 
 impl MailToken {

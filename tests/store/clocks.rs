@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{RECOVERY_GRACE_MILLIS, RECOVERY_MILLIS, Session, Timestamp};
+use chat_functions::domain::{MailPurpose, RECOVERY_GRACE_MILLIS, RECOVERY_MILLIS, Session, Timestamp};
 use chat_functions::store::{Creation, Quota};
 
 use crate::addresses::{moved, put_way_back};
 use crate::mail::take_all;
-use crate::people::{NOW, Pair, Person, new_account, send};
+use crate::people::{NOW, Pair, Person, hash, is_good, may_put, new_account, new_token, send};
 use crate::throttles::new_key;
 use crate::{Context, tests};
 
@@ -18,6 +18,7 @@ tests!(Context:
     a_session_used_ahead_is_the_first_to_make_room,
     a_session_used_ahead_ends_within_30_days_of_its_next_use,
     a_way_back_outlasts_a_clock_that_is_ahead_for_a_while,
+    a_link_that_a_clock_ahead_put_out_is_over,
 );
 
 const DAY: i64 = Timestamp::DAY_MILLIS;
@@ -116,4 +117,22 @@ async fn a_way_back_outlasts_a_clock_that_is_ahead_for_a_while(context: Arc<Cont
     assert_eq!(person.data(store).await.recovery, addresses[..1]);
     put_way_back(store, &person, &addresses[0]).await;
     alone.tear_down().await;
+}
+
+async fn a_link_that_a_clock_ahead_put_out_is_over(context: Arc<Context>) {
+    let store = &*context.store;
+    for purpose in [MailPurpose::Verification, MailPurpose::PasswordReset] {
+        for (ahead, is_wrong) in AHEAD {
+            let person = Person::create(store).await;
+            let mut link = new_token(purpose, person.email());
+            link.expires_at = link.expires_at.plus_millis(ahead);
+            assert!(may_put(store, person.id(), &link).await);
+            assert_eq!(is_good(store, &link).await, !is_wrong, "{purpose:?} {ahead} ms ahead");
+            let used = match purpose {
+                MailPurpose::PasswordReset => store.reset_password(&link.hash, &hash(), NOW, false).await,
+                _ => store.verify_email(&link.hash, NOW).await,
+            };
+            assert_eq!(used.expect("an answer").is_some(), !is_wrong);
+        }
+    }
 }

@@ -116,7 +116,12 @@ impl FoundToken {
         }
         let addresses = addresses.into_addresses();
         let token = self.mail_tokens.into_iter().find(|token| token.hash == *hash)?;
-        token.expires_at.map(time).or(addresses.recovery_until).filter(|until| at < *until)?;
+        let purpose = MailPurpose::parse(&token.purpose)?;
+        let own_end = token.expires_at.map(time);
+        if own_end.is_some_and(|end| !purpose.can_end(end, at)) {
+            return None;
+        }
+        own_end.or(addresses.recovery_until).filter(|end| at < *end)?;
         Some(GoodToken {
             id: self.id,
             username: Username::from_stored(self.username),
@@ -124,7 +129,7 @@ impl FoundToken {
             pending_email_key: self.pending_email_key,
             addresses,
             sessions: self.sessions.into_iter().map(|session| session.id).collect(),
-            purpose: MailPurpose::parse(&token.purpose)?,
+            purpose,
             address: Email::from_stored(token.address),
         })
     }

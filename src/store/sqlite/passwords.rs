@@ -10,7 +10,7 @@ const CHANGE_PASSWORD: &str = "
     UPDATE users SET password_hash = ?4
     WHERE id = ?1 AND password_hash = ?3 AND EXISTS (SELECT 1 FROM sessions WHERE user = ?1 AND hash = ?2)";
 const SELECT_TOKEN: &str = "
-    SELECT user, username, address, purpose, password_hash, is_email_verified AND held_until IS NULL
+    SELECT user, username, address, purpose, password_hash, is_email_verified AND held_until IS NULL, expires_at
     FROM mail_tokens CROSS JOIN users ON users.id = user
     WHERE hash = ?1 AND coalesce(expires_at, recovery_until) > ?2 AND ifnull(held_until, ?2 + 1) > ?2";
 const DELETE_TOKENS: &str = "DELETE FROM mail_tokens WHERE user = ?1";
@@ -69,7 +69,12 @@ pub(super) fn change(
 
 /// Whose a token is that may be used, and for what.
 pub(super) fn select_token(connection: &Connection, hash: &MailTokenHash, at: Timestamp) -> rusqlite::Result<Option<GoodToken>> {
-    connection.prepare_cached(SELECT_TOKEN)?.query_row(params![hash.to_bytes(), at.as_millis()], rows::good_token).optional()
+    let query = params![hash.to_bytes(), at.as_millis()];
+    let found = connection
+        .prepare_cached(SELECT_TOKEN)?
+        .query_row(query, |row| Ok((rows::good_token(row)?, rows::optional_time(row, 6)?)))
+        .optional()?;
+    Ok(found.filter(|(token, end)| end.is_none_or(|end| token.purpose.can_end(end, at))).map(|(token, _)| token))
 }
 
 /// Ends all links of an account, or a registration.
