@@ -109,13 +109,12 @@ impl MongoStore {
         let Some(found) = found else { return Ok(false) };
         let stored = found.sessions.iter().map(|session| time(session.last_used_at));
         let Some(earliest) = Session::use_before_all(stored, now).map(date) else { return Ok(true) };
-        let update = doc! {
-            "$set": { "sessions.$[ahead].lastUsedAt": earliest },
-            "$min": {
-                "sessions.$[ahead].createdAt": earliest,
-                "sessions.$[ahead].expiresAt": date(now.plus_millis(Session::LIFETIME_MILLIS)),
-            },
-        };
+        // The field that decides which ones come last, for a server that asks again before each field.
+        let update = doc! { "$min": {
+            "sessions.$[ahead].createdAt": earliest,
+            "sessions.$[ahead].expiresAt": date(now.plus_millis(Session::LIFETIME_MILLIS)),
+            "sessions.$[ahead].lastUsedAt": earliest,
+        } };
         let ahead = doc! { "ahead.lastUsedAt": { "$gt": date(Timestamp::latest_credible(now)) } };
         self.connection
             .write(|database| async move { database.collection::<Document>(USERS).update_one(filter, update).array_filters([ahead]).await })
