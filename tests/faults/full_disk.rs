@@ -27,7 +27,11 @@ struct SmallDisk<'a>(&'a Path);
 impl<'a> SmallDisk<'a> {
     fn mount(folder: &'a Path) -> Option<Self> {
         let is_mounted = as_root(&["mount", "-t", "tmpfs", "-o", "size=64m,mode=1777", "tmpfs", &folder.to_string_lossy()]);
-        if is_mounted { Some(Self(folder)) } else { not_run("no disk of a test's own can be mounted here") }
+        if is_mounted {
+            Some(Self(folder))
+        } else {
+            not_run("a full disk, since none of a test's own can be mounted (root can, outside a container)")
+        }
     }
 
     /// Writes until nothing more fits.
