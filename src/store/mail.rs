@@ -8,6 +8,8 @@ use crate::domain::{Email, LinkId, MailKind, MailPurpose, MailTokenHash, Timesta
 /// Mail that may wait for one account: more than all kinds to all its addresses together, of which each waits once. Beyond it the oldest
 /// makes room.
 pub const MAX_MAIL_PER_ACCOUNT: usize = 24;
+/// Longer than anything that is right puts mail off: an hour and a fifth after many attempts.
+pub const MAX_WAIT_MILLIS: i64 = 120 * Timestamp::MINUTE_MILLIS;
 
 /// A mail that a change of an account orders. Its token, if it carries one, is made when it is sent, of the order's id and the
 /// server's secret: a store never holds a token that could be used.
@@ -108,7 +110,8 @@ pub trait MailStore: Send + Sync {
 
     /// Takes the mail that is due for longest at `at`; `None` when none is. It is due again at `until`, should its taker
     /// die: of any number of simultaneous takers each gets another mail. Mail of a registration that has expired, or of
-    /// an account that is gone, is never due.
+    /// an account that is gone, is never due. What is due more than [`MAX_WAIT_MILLIS`] later was put off by a clock that was ahead, and
+    /// is due.
     async fn take_due_mail(&self, at: Timestamp, until: Timestamp) -> Result<Option<DueMail>, StoreError>;
 
     /// Has a taken mail tried again at `until`, with so many attempts as it is given with. `link` says what becomes of its token, in the

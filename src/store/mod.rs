@@ -34,7 +34,7 @@ pub use accounts::{
 pub use changes::{Change, ChangeListener, ChatProgress};
 pub use chats::{Append, ChatHead, ChatStore, Conversation, ConversationCursor, Marking, Message, MessageCursor, NewMessage, Window};
 pub use error::StoreError;
-pub use mail::{DueMail, Link, MAX_MAIL_PER_ACCOUNT, MailId, MailStore, NewMail, NewMailToken, RecoveryLink};
+pub use mail::{DueMail, Link, MAX_MAIL_PER_ACCOUNT, MAX_WAIT_MILLIS, MailId, MailStore, NewMail, NewMailToken, RecoveryLink};
 pub use throttles::{Quota, Taking, ThrottleKey, ThrottleStore, Ticket};
 use users::Lists;
 pub use users::{

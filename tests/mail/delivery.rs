@@ -8,7 +8,7 @@ use chat_functions::mail;
 use chat_functions::store::{AddressMail, DueMail, EmailChange, Link, ProfileChange, ProfileUpdate};
 
 use crate::setup::{BASE_URL, DAY, MINUTE, SENDER, Setup, password_hash};
-use crate::support::smtp::{PATIENCE, ReceivedMail, SILENCE};
+use crate::support::smtp::{Condition, PATIENCE, ReceivedMail, SILENCE};
 use crate::{Context, log, tests};
 
 tests!(Context:
@@ -22,6 +22,7 @@ tests!(Context:
     what_is_wrong_with_the_sender_drops_no_mail,
     a_server_that_refuses_three_domains_alike_is_to_blame_until_it_takes_mail,
     mails_that_get_no_answer_hold_up_nobody,
+    at_most_16_mails_wait_for_a_slow_server_beside_the_lanes,
     a_mail_is_tried_30_times_in_a_day_at_most,
     a_note_that_did_not_leave_is_tried_again,
     mail_that_has_lost_its_reason_is_not_sent,
@@ -238,6 +239,36 @@ async fn mails_that_get_no_answer_hold_up_nobody(context: Arc<Context>) {
     mail_to(&setup, &other.email).await;
     setup.wait_until_left(6).await;
     drop(worker);
+    setup.tear_down().await;
+}
+
+async fn at_most_16_mails_wait_for_a_slow_server_beside_the_lanes(context: Arc<Context>) {
+    const MOST: usize = 4 + 16;
+    const PACE: Duration = Duration::from_millis(20);
+    let setup = Setup::new(&context).await;
+    let mut slow = Vec::new();
+    for _ in 0..30 {
+        let user = setup.ordering_account().await;
+        setup.server.refuse(user.email.as_str(), SILENCE);
+        slow.push(user);
+    }
+    let transport = setup.smtp(|smtp| smtp.patience.worker = PACE);
+    let (_mailer, worker) = setup.start_with(&transport, &setup.store);
+    setup.server.wait_for_command("RCPT", MOST - 1).await;
+    // For many times as long as a lane has patience with each.
+    for _ in 0..30 {
+        tokio::time::sleep(PACE).await;
+        assert_eq!(setup.server.connections(), MOST);
+    }
+    // Their connections end, and the others have their turn.
+    for user in &slow {
+        setup.server.take(user.email.as_str());
+    }
+    setup.server.set(Condition::HangsUp).await;
+    setup.server.wait_until_idle().await;
+    setup.server.set(Condition::Up).await;
+    setup.pass_until(|| setup.server.mails().len() == slow.len()).await;
+    worker.stop().await;
     setup.tear_down().await;
 }
 

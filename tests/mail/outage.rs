@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_functions::domain::{Email, MailKind, MailPurpose, MailToken};
+use chat_functions::mail::SmtpCredentials;
 
 use crate::setup::{MINUTE, Setup};
-use crate::support::smtp::{Condition, PATIENCE, ReceivedMail, SILENCE, SmtpServer};
+use crate::support::smtp::{Condition, Options, PATIENCE, ReceivedMail, SILENCE, SmtpServer};
 use crate::{Context, log, tests};
 
 tests!(Context:
@@ -15,6 +16,8 @@ tests!(Context:
     mail_leaves_though_process_and_server_were_away,
     mail_that_a_dead_process_had_taken_leaves_after_its_lease,
     a_mail_that_is_on_the_wire_for_long_is_nobody_elses,
+    an_instance_an_hour_ahead_shares_the_work in &["mongodb"],
+    attempts_that_come_to_no_mail_cost_it_nothing,
     two_processes_send_each_mail_once,
     the_store_holds_no_token_that_could_be_used,
     a_link_that_was_used_is_not_sent_again,
@@ -137,6 +140,63 @@ async fn a_mail_that_is_on_the_wire_for_long_is_nobody_elses(context: Arc<Contex
     setup.server.wait_for(|mail| mail.is_to(other.email.as_str()), PATIENCE).await;
     assert_eq!(setup.server.commands().iter().filter(|command| command.verb == "RCPT").count(), 2);
     drop(workers);
+    setup.tear_down().await;
+}
+
+async fn an_instance_an_hour_ahead_shares_the_work(context: Arc<Context>) {
+    let setup = Setup::new(&context).await;
+    let (ahead, clock) = setup.instance_ahead(60 * MINUTE).await;
+    let (right, wrong) = ((&setup.store, &setup.clock), (&ahead, &clock));
+    let mut sent = Vec::new();
+    for (holder, other) in [(right, wrong), (wrong, right)] {
+        let (held, urgent) = (setup.account(|_email| None).await, setup.account(|_email| None).await);
+        setup.server.refuse(held.email.as_str(), SILENCE);
+        let before = setup.server.commands().iter().filter(|command| command.verb == "RCPT").count();
+        setup.order_at(holder.0, holder.1, &held, MailKind::Verification).await;
+        let (_mailer, holding) = setup.start_by_clock(holder.0, holder.1);
+        setup.server.wait_for_command("RCPT", before).await;
+        // Another one is due at once, and then there is none.
+        setup.order_at(holder.0, holder.1, &urgent, MailKind::Verification).await;
+        let (_mailer, working) = setup.start_by_clock(other.0, other.1);
+        setup.server.wait_for(|mail| mail.is_to(urgent.email.as_str()), PATIENCE).await;
+        let now = other.1.now();
+        assert_eq!(other.0.take_due_mail(now, now.plus_millis(MINUTE)).await.expect("an answer"), None);
+        // It dies, and the other has what it held when its lease ends.
+        drop(holding);
+        setup.server.wait_until_idle().await;
+        setup.server.take(held.email.as_str());
+        for clock in [&setup.clock, &clock] {
+            clock.advance_millis(3 * MINUTE);
+        }
+        setup.server.wait_for(|mail| mail.is_to(held.email.as_str()), PATIENCE).await;
+        sent.extend([urgent, held].map(|user| user.email.as_str().to_owned()));
+        working.stop().await;
+        setup.wait_until_empty().await;
+    }
+    assert_eq!(recipients(&setup.server), sent);
+    ahead.close().await;
+    setup.tear_down().await;
+}
+
+async fn attempts_that_come_to_no_mail_cost_it_nothing(context: Arc<Context>) {
+    const PASSWORD: &str = "s3cret";
+    let setup = Setup::with(&context, Options { credentials: Some(("sam", PASSWORD)), ..Options::default() }).await;
+    let user = setup.ordering_account().await;
+    // No greeting, a log-in that is refused, and a sender who is.
+    for (condition, password) in [(Condition::HangsUp, Some(PASSWORD)), (Condition::Up, Some("gue55")), (Condition::Up, None)] {
+        setup.server.set(condition).await;
+        let credentials = password.map(|password| SmtpCredentials { user: "sam".to_owned(), password: password.into() });
+        let (_mailer, worker) = setup.start_with(&setup.smtp(|smtp| smtp.credentials = credentials), &setup.store);
+        for _ in 0..14 {
+            let before = setup.server.connections();
+            setup.pass_until(|| setup.server.connections() > before).await;
+        }
+        worker.stop().await;
+    }
+    // 42 attempts are more than the 30 that a mail has.
+    let (_mailer, worker) = setup.start();
+    setup.server.wait_for(|mail| mail.is_to(user.email.as_str()), PATIENCE).await;
+    worker.stop().await;
     setup.tear_down().await;
 }
 

@@ -14,6 +14,7 @@ use chat_functions::store::mongo::MongoStore;
 use chat_functions::store::sqlite::SqliteStore;
 use chat_functions::store::{Creation, MessagesFrom, NewAccount, NewMail, Registration, RegistrationOutcome, Store, User};
 
+use crate::support::clock_proxy;
 use crate::support::mongodb::TestDatabase;
 use crate::support::smtp::{Options, PATIENCE, ReceivedMail, Security, SmtpServer};
 use crate::{Context, log};
@@ -25,6 +26,8 @@ pub const SENDER: &str = "no-reply@chat.example.com";
 /// The moves of a clock that passes time, and the pace of them.
 const STEP_MILLIS: i64 = 5_000;
 const PACE: Duration = Duration::from_millis(50);
+
+const SECRET: &str = "a secret of every instance";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -59,7 +62,7 @@ impl Setup {
             }
             Context::Mongodb => {
                 let database = TestDatabase::new().expect("a server");
-                let (store, other) = (connect(&database).await, connect(&database).await);
+                let (store, other) = (connect(&database.uri()).await, connect(&database.uri()).await);
                 Self { store, other, server, clock, place: Place::Database(database) }
             }
         }
@@ -114,13 +117,31 @@ impl Setup {
     }
 
     pub fn start_with(&self, transport: &TransportSetting, store: &Arc<dyn Store>) -> (Mailer, Worker) {
-        self.start_by_secret(transport, store, "a secret of every instance")
+        self.start_by_secret(transport, store, SECRET)
     }
 
     pub fn start_by_secret(&self, transport: &TransportSetting, store: &Arc<dyn Store>, secret: &str) -> (Mailer, Worker) {
+        self.run(transport, store, secret, &self.clock)
+    }
+
+    /// The same on a machine with another clock.
+    pub fn start_by_clock(&self, store: &Arc<dyn Store>, clock: &Clock) -> (Mailer, Worker) {
+        self.run(&self.setting().transport, store, SECRET, clock)
+    }
+
+    fn run(&self, transport: &TransportSetting, store: &Arc<dyn Store>, secret: &str, clock: &Clock) -> (Mailer, Worker) {
         let transport = Transport::open(transport, BASE_URL).expect("a transport");
-        let tokens = MailTokens::new(&secret.into());
-        mail::start(transport, Letters::new(BASE_URL, self.setting().from), tokens, Arc::clone(store), self.clock.clone())
+        let (letters, tokens) = (Letters::new(BASE_URL, self.setting().from), MailTokens::new(&secret.into()));
+        mail::start(transport, letters, tokens, Arc::clone(store), clock.clone())
+    }
+
+    /// A further instance on the same data, on a machine whose clock is ahead, by which its server's is behind.
+    pub async fn instance_ahead(&self, millis: i64) -> (Arc<dyn Store>, Clock) {
+        let Place::Database(database) = &self.place else { panic!("the data is of one process") };
+        let port = clock_proxy::start(database.address(), -millis).await;
+        let clock = Clock::default();
+        clock.advance_millis(millis);
+        (connect(&database.uri_through(port)).await, clock)
     }
 
     /// An account, and the mail that is ordered with it.
@@ -161,8 +182,13 @@ impl Setup {
     }
 
     pub async fn order(&self, user: &User, kind: MailKind) {
-        let mail = NewMail { kind, address: user.email.clone(), at: self.clock.now() };
-        self.store.order_mail(user.id, &mail).await.expect("an answer");
+        self.order_at(&self.store, &self.clock, user, kind).await;
+    }
+
+    /// The same by an instance with another clock.
+    pub async fn order_at(&self, store: &Arc<dyn Store>, clock: &Clock, user: &User, kind: MailKind) {
+        let mail = NewMail { kind, address: user.email.clone(), at: clock.now() };
+        store.order_mail(user.id, &mail).await.expect("an answer");
     }
 
     /// Waits until nothing waits to be sent.
@@ -230,8 +256,8 @@ impl Setup {
     }
 }
 
-async fn connect(database: &TestDatabase) -> Arc<dyn Store> {
-    let store = MongoStore::connect(&database.uri()).expect("a store");
+async fn connect(uri: &str) -> Arc<dyn Store> {
+    let store = MongoStore::connect(uri).expect("a store");
     let begun = Instant::now();
     while let Err(error) = store.check().await {
         assert!(begun.elapsed() < PATIENCE, "the MongoDB server does not answer: {error:?}");

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use chat_functions::domain::{MailPurpose, RECOVERY_GRACE_MILLIS, RECOVERY_MILLIS, Session, Timestamp};
-use chat_functions::store::{Creation, Quota};
+use chat_functions::domain::{MailKind, MailPurpose, RECOVERY_GRACE_MILLIS, RECOVERY_MILLIS, Session, Timestamp};
+use chat_functions::store::{Creation, Link, MAX_WAIT_MILLIS, Quota};
 
 use crate::addresses::{moved, put_way_back};
-use crate::mail::take_all;
-use crate::people::{NOW, Pair, Person, hash, is_good, may_put, new_account, new_token, send};
+use crate::mail::{take, take_all};
+use crate::people::{NOW, Pair, Person, hash, is_good, may_put, new_account, new_mail, new_token, send};
 use crate::throttles::new_key;
 use crate::{Context, tests};
 
 tests!(Context:
     only_the_message_of_a_clock_ahead_is_dated_ahead,
+    mail_waits_for_no_clock_that_was_ahead,
     no_event_counts_for_longer_than_its_window,
     a_use_ahead_is_none_and_the_next_one_counts,
     a_session_used_ahead_is_the_first_to_make_room,
@@ -40,6 +41,25 @@ async fn only_the_message_of_a_clock_ahead_is_dated_ahead(context: Arc<Context>)
         let listed = context.other.list_conversations(pair.bob.id(), None, 10, NOW).await.expect("a page");
         assert_eq!(listed[0].last_message.seq, 3);
         assert_eq!(listed[0].last_message.sent_at, NOW.plus_millis(if is_wrong { 2 } else { ahead }), "the chat does not stay on top");
+    }
+}
+
+async fn mail_waits_for_no_clock_that_was_ahead(context: Arc<Context>) {
+    for (ahead, _) in AHEAD {
+        let alone = context.alone().await;
+        let (store, person) = (&*alone.store, Person::create(&*alone.store).await);
+        let order = |at| new_mail(MailKind::PasswordReset, person.email(), at);
+        // Ordered ahead, then taken and put off ahead.
+        store.order_mail(person.id(), &order(NOW.plus_millis(ahead))).await.expect("ordered");
+        // What a right clock may have put off waits for its time.
+        let due = |until| if until > MAX_WAIT_MILLIS { NOW } else { NOW.plus_millis(until) };
+        assert!(take(store, due(ahead)).await.is_some(), "{ahead} ms ahead");
+        store.order_mail(person.id(), &order(NOW)).await.expect("ordered");
+        let mail = take(store, NOW.plus_millis(ahead)).await.expect("a mail");
+        let later = ahead + 1_000_000;
+        store.postpone_mail(&mail, NOW.plus_millis(later), Link::Stays).await.expect("postponed");
+        assert!(take(store, due(later)).await.is_some(), "{ahead} ms ahead");
+        alone.tear_down().await;
     }
 }
 

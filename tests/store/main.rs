@@ -115,6 +115,11 @@ async fn connect(database: &TestDatabase) -> Result<Arc<dyn Store>, String> {
     when_ready(MongoStore::connect_within(&database.uri(), PATIENCE).map_err(|error| error.to_string())?).await
 }
 
+/// The same through another port of this machine.
+async fn connect_through(database: &TestDatabase, port: u16) -> Result<Arc<dyn Store>, String> {
+    when_ready(MongoStore::connect_within(&database.uri_through(port), PATIENCE).map_err(|error| error.to_string())?).await
+}
+
 /// One with the deadlines that it has in use.
 async fn connect_to(uri: &str) -> Result<Arc<dyn Store>, String> {
     when_ready(MongoStore::connect(uri).map_err(|error| error.to_string())?).await

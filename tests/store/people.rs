@@ -8,7 +8,8 @@ use chat_functions::domain::{
 };
 use chat_functions::store::{
     AccountData, AddressMail, Append, BlockAddition, ChatHead, Creation, DueMail, EmailChange, FriendAddition, HOLD_REGISTRATION_MILLIS,
-    Message, NewAccount, NewMail, NewMailToken, NewMessage, ProfileChange, ProfileUpdate, Registration, RegistrationOutcome, Store, User,
+    MAX_WAIT_MILLIS, Message, NewAccount, NewMail, NewMailToken, NewMessage, ProfileChange, ProfileUpdate, Registration,
+    RegistrationOutcome, Store, User,
 };
 use tokio::sync::Mutex;
 
@@ -87,7 +88,7 @@ pub async fn may_put(store: &dyn Store, user: UserId, token: &NewMailToken) -> b
     let kind = MailKind::parse(token.purpose.as_str()).expect("the kind of that purpose");
     store.order_mail(user, &new_mail(kind, &token.address, Timestamp::from_millis(1))).await.expect("an answer");
     let is_ordered = |mail: &DueMail| mail.user == user && !mail.is_pending;
-    while let Some(mail) = store.take_due_mail(NOW, NOW.plus_millis(i64::from(i32::MAX))).await.expect("an answer") {
+    while let Some(mail) = store.take_due_mail(NOW, NOW.plus_millis(MAX_WAIT_MILLIS)).await.expect("an answer") {
         pool.push(mail);
         if pool.last().is_some_and(is_ordered) {
             break;

@@ -6,6 +6,8 @@ pub mod accounts;
 pub mod browser;
 #[allow(dead_code, reason = "not every test program goes by chance")]
 pub mod chance;
+#[allow(dead_code, reason = "not every test program moves a server's clock")]
+pub mod clock_proxy;
 #[allow(dead_code, reason = "not every test program kills servers")]
 pub mod database_server;
 #[allow(dead_code, reason = "not every test program runs in several ways")]

@@ -40,7 +40,9 @@ impl AccountStore for MongoStore {
     async fn create_account(&self, account: &NewAccount) -> Result<Creation, StoreError> {
         let user = &account.user;
         let claim = Claim { owner: user.id, username: Some(user.username.key()), email: Some(user.email.key()) };
-        let inserted = self.unless_taken(&claim, user.created_at, || self.insert_user(UserDocument::of_account(account))).await?;
+        let mail = account.mail.as_ref().map(|mail| self.connection.clock.order(mail));
+        let insert = || self.insert_user(UserDocument::of_account(account, mail.as_ref()));
+        let inserted = self.unless_taken(&claim, user.created_at, insert).await?;
         Ok(match inserted {
             Ok(()) => Creation::Created,
             Err(Taken::Username | Taken::Pending(_)) => Creation::UsernameTaken,
@@ -50,7 +52,8 @@ impl AccountStore for MongoStore {
 
     async fn create_registration(&self, registration: &Registration) -> Result<RegistrationOutcome, StoreError> {
         let claim = Claim { owner: registration.id, username: Some(registration.username.key()), email: None };
-        let insert = || self.insert_user(UserDocument::of_registration(registration));
+        let mail = self.connection.clock.order(&registration.mail);
+        let insert = || self.insert_user(UserDocument::of_registration(registration, &mail));
         Ok(match self.unless_taken(&claim, registration.created_at, insert).await? {
             Ok(()) => RegistrationOutcome::Noted,
             Err(Taken::Pending(pending)) => RegistrationOutcome::Pending(pending),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::computed;
 use super::documents::time;
 use crate::domain::{Clock, Timestamp};
+use crate::store::NewMail;
 
 /// How much later it is at the server than here, in milliseconds.
 #[derive(Default)]
@@ -26,6 +27,16 @@ impl ServerClock {
     /// An instant of this process's clock by the server's.
     pub(super) fn correct(&self, at: Timestamp) -> Timestamp {
         at.plus_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// An instant of the server's clock by this process's.
+    pub(super) fn local(&self, at: Timestamp) -> Timestamp {
+        at.plus_millis(-self.0.load(Ordering::Relaxed))
+    }
+
+    /// An order for mail by the server's clock, by which all processes find it due.
+    pub(super) fn order(&self, mail: &NewMail) -> NewMail {
+        NewMail { at: self.correct(mail.at), ..mail.clone() }
     }
 
     pub(super) fn note(&self, offset_millis: i64) {
@@ -71,7 +82,8 @@ mod tests {
         assert_eq!(offset(301_000, 1_000, 301_040), -300_000);
         let clock = ServerClock::default();
         clock.note(-300_000);
-        assert_eq!(clock.correct(Timestamp::from_millis(301_000)), Timestamp::from_millis(1_000));
+        let (ours, theirs) = (Timestamp::from_millis(301_000), Timestamp::from_millis(1_000));
+        assert_eq!((clock.correct(ours), clock.local(theirs)), (theirs, ours));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outbox::MailDocument;
 use crate::domain::{ChatId, Session, SessionHash, Timestamp, UserId};
-use crate::store::{HOLD_REGISTRATION_MILLIS, Message, MessagesFrom, NewAccount, Registration};
+use crate::store::{HOLD_REGISTRATION_MILLIS, Message, MessagesFrom, NewAccount, NewMail, Registration};
 
 /// The collections.
 pub(super) const USERS: &str = "users";
@@ -109,9 +109,8 @@ impl Undecodable {
 
 impl UserDocument {
     /// Somebody with a first session.
-    pub(super) fn of_account(account: &NewAccount) -> Self {
+    pub(super) fn of_account(account: &NewAccount, mail: Option<&NewMail>) -> Self {
         let user = &account.user;
-        let mail = account.mail.as_ref();
         Self {
             id: user_key(user.id),
             username: user.username.as_str().to_owned(),
@@ -137,7 +136,7 @@ impl UserDocument {
     }
 
     /// Nobody yet.
-    pub(super) fn of_registration(registration: &Registration) -> Self {
+    pub(super) fn of_registration(registration: &Registration, mail: &NewMail) -> Self {
         let email = &registration.email;
         Self {
             id: user_key(registration.id),
@@ -155,8 +154,8 @@ impl UserDocument {
             last_login: None,
             last_seen: None,
             created_at: date(registration.created_at),
-            mail: vec![MailDocument::new(&registration.mail)],
-            mail_due_at: Some(date(registration.mail.at)),
+            mail: vec![MailDocument::new(mail)],
+            mail_due_at: Some(date(mail.at)),
             mail_count: 1,
             held_until: Some(date(registration.created_at.plus_millis(HOLD_REGISTRATION_MILLIS))),
             pending_email_key: Some(email.key().as_str().to_owned()),

@@ -13,7 +13,7 @@ use super::expressions::literal;
 use super::outbox::{self, OutboxDocument, outbox_fields};
 use super::{MongoStore, computed, mail_tokens};
 use crate::domain::{MailPurpose, Timestamp, UserId};
-use crate::store::{DueMail, Link, MailStore, NewMail, NewMailToken, StoreError};
+use crate::store::{DueMail, Link, MAX_WAIT_MILLIS, MailStore, NewMail, NewMailToken, StoreError};
 
 #[derive(Deserialize)]
 struct Count {
@@ -25,24 +25,21 @@ struct Count {
 impl MailStore for MongoStore {
     async fn order_mail(&self, user: UserId, mail: &NewMail) -> Result<(), StoreError> {
         let filter = doc! { "_id": user_key(user), "heldUntil": null };
-        let entry = outbox::entry(mail.kind, literal(mail.address.as_str()), mail.at);
+        let at = self.connection.clock.correct(mail.at);
+        let entry = outbox::entry(mail.kind, literal(mail.address.as_str()), at);
         self.update_user(filter, outbox::set_mail(outbox::appended(vec![entry]))).await.map(drop)
     }
 
     async fn take_due_mail(&self, at: Timestamp, until: Timestamp) -> Result<Option<DueMail>, StoreError> {
         let (at, until) = (self.connection.clock.correct(at), self.connection.clock.correct(until));
-        let filter = doc! { "mailDueAt": { "$lte": date(at) }, "heldUntil": { "$not": { "$lte": date(at) } } };
-        let taking = Uuid::new();
-        let update = outbox::set_mail(outbox::taken(taking, until));
-        let taken: Option<OutboxDocument> = self
-            .connection
-            .write(|database| async move {
-                let outboxes = database.collection(USERS);
-                let update = outboxes.find_one_and_update(filter, update).return_document(ReturnDocument::After);
-                update.sort(doc! { "mailDueAt": 1 }).projection(outbox_fields()).await
-            })
-            .await?;
-        taken.map(|outbox| outbox.into_taken(taking, at).map_err(StoreError::broken)).transpose()
+        let late = doc! { "$lte": date(at) };
+        let put_off_ahead = doc! { "$gt": date(at.plus_millis(MAX_WAIT_MILLIS)) };
+        for due in [late, put_off_ahead] {
+            if let Some(mail) = self.take_mail(due, at, until).await? {
+                return Ok(Some(mail));
+            }
+        }
+        Ok(None)
     }
 
     async fn postpone_mail(&self, mail: &DueMail, until: Timestamp, link: Link) -> Result<(), StoreError> {
@@ -91,6 +88,26 @@ impl MailStore for MongoStore {
             })
             .await?;
         count.map_or(Ok(0), |count| u64::try_from(count.waiting).map_err(StoreError::broken))
+    }
+}
+
+impl MongoStore {
+    /// Takes the first of the mail whose time is so, by the server's clock.
+    async fn take_mail(&self, due: Document, at: Timestamp, until: Timestamp) -> Result<Option<DueMail>, StoreError> {
+        let filter = doc! { "mailDueAt": due, "heldUntil": { "$not": { "$lte": date(at) } } };
+        let taking = Uuid::new();
+        let update = outbox::set_mail(outbox::taken(taking, until));
+        let taken: Option<OutboxDocument> = self
+            .connection
+            .write(|database| async move {
+                let outboxes = database.collection(USERS);
+                let update = outboxes.find_one_and_update(filter, update).return_document(ReturnDocument::After);
+                update.sort(doc! { "mailDueAt": 1 }).projection(outbox_fields()).await
+            })
+            .await?;
+        let Some(outbox) = taken else { return Ok(None) };
+        let mail = outbox.into_taken(taking, at).map_err(StoreError::broken)?;
+        Ok(Some(DueMail { ordered_at: self.connection.clock.local(mail.ordered_at), ..mail }))
     }
 }
 

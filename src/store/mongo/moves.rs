@@ -63,7 +63,8 @@ impl MongoStore {
             let step = AddressStep { seen, next, used: Some(token.address.key()) };
             let mut filter = asked.filter(&token);
             filter.extend(step.filter());
-            let notice = if asked.notify { outbox::notices(MailKind::AddressChanged, asked.at).into() } else { Bson::Array(Vec::new()) };
+            let at = self.connection.clock.correct(asked.at);
+            let notice = if asked.notify { outbox::notices(MailKind::AddressChanged, at).into() } else { Bson::Array(Vec::new()) };
             let update = step.update(Document::new(), notice);
             let claim = Claim { owner: user_id(token.id), username: None, email: Some(token.address.key()) };
             let write = || self.update_user_unless_taken(filter.clone(), update.clone());

@@ -26,7 +26,7 @@ impl MongoStore {
         fields.extend(doc! {
             "pendingEmail": "$$REMOVE",
             "mailTokens": but_for(array("mailTokens"), "purpose", MailPurpose::NewAddress.as_str()),
-            "mail": outbox::appended_to(but_for(array("mail"), "kind", MailKind::NewAddress.as_str()), told(notice)),
+            "mail": outbox::appended_to(but_for(array("mail"), "kind", MailKind::NewAddress.as_str()), self.told(notice)),
         });
         let update = vec![doc! { "$set": fields }, outbox::summary()];
         let is_changed = self.update_user(filter, update).await?.matched_count > 0;
@@ -56,7 +56,7 @@ impl MongoStore {
             let mut filter = with_token(&token, hash, at);
             filter.insert("heldUntil", Bson::Null);
             filter.extend(step.filter());
-            let update = step.update(password_set(new, Bson::Array(Vec::new())), told(notify.then_some(at)));
+            let update = step.update(password_set(new, Bson::Array(Vec::new())), self.told(notify.then_some(at)));
             if self.update_user(filter, update).await?.matched_count > 0 {
                 let user = user_id(token.id);
                 self.listeners.tell(&Change::Access(user));
@@ -65,16 +65,17 @@ impl MongoStore {
             patience.try_again(false).await?;
         }
     }
+
+    /// The notices of a new password, if there are to be some, as an expression.
+    fn told(&self, notice: Option<Timestamp>) -> Bson {
+        let at = notice.map(|at| self.connection.clock.correct(at));
+        at.map_or_else(|| Bson::Array(Vec::new()), |at| outbox::notices(MailKind::PasswordChanged, at).into())
+    }
 }
 
 /// The fields that set a password: no session is left but those given.
 fn password_set(new: &PasswordHash, sessions: impl Into<Bson>) -> Document {
     doc! { "passwordHash": literal(new.expose()), "sessions": sessions, ACCESS_CHANGED_AT: "$$NOW" }
-}
-
-/// The notices of a new password, if there are to be some, as an expression.
-fn told(notice: Option<Timestamp>) -> Bson {
-    notice.map_or_else(|| Bson::Array(Vec::new()), |at| outbox::notices(MailKind::PasswordChanged, at).into())
 }
 
 /// What of an array is not called so.

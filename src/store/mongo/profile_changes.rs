@@ -56,7 +56,8 @@ impl MongoStore {
         let Some(seen) = self.find_addresses(owner).await? else { return Ok(Step::Refused(ProfileUpdate::NotFound)) };
         Ok(match email.step_from(&seen, at) {
             Ok(EmailStep { next, notice, link }) => {
-                Step::Taken(AddressStep { seen, next, used: None }, ordered(notice, link, &email.address, at))
+                let ordered = ordered(notice, link, &email.address, self.connection.clock.correct(at));
+                Step::Taken(AddressStep { seen, next, used: None }, ordered)
             }
             Err(refusal) => Step::Refused(refusal.into()),
         })

@@ -16,13 +16,14 @@ impl MongoStore {
             "pendingEmailKey": { "$exists": true },
             "heldUntil": { "$gt": date(mail.at) },
         };
+        let order = self.connection.clock.order(mail);
         let update = doc! {
             "$set": {
                 "email": mail.address.as_str(),
                 "pendingEmailKey": mail.address.key().as_str(),
                 "mailTokens": Bson::Array(Vec::new()),
-                "mail": [to_bson(&MailDocument::new(mail)).map_err(StoreError::broken)?],
-                "mailDueAt": date(mail.at),
+                "mail": [to_bson(&MailDocument::new(&order)).map_err(StoreError::broken)?],
+                "mailDueAt": date(order.at),
                 "mailCount": 1_i64,
             },
             "$max": { "heldUntil": date(checked.held_until(mail.at)) },

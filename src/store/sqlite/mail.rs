@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{SqliteStore, registrations, rows};
 use crate::domain::{MailPurpose, MailTokenHash, Timestamp, UserId};
-use crate::store::{DueMail, Link, MAX_MAIL_PER_ACCOUNT, MailStore, NewMail, NewMailToken, StoreError};
+use crate::store::{DueMail, Link, MAX_MAIL_PER_ACCOUNT, MAX_WAIT_MILLIS, MailStore, NewMail, NewMailToken, StoreError};
 
 const INSERT_MAIL: &str = "
     INSERT INTO mail (id, user, kind, address, address_key, due_at, ordered_at, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 0)";
@@ -21,6 +21,8 @@ const SELECT_DUE: &str = "
     FROM mail CROSS JOIN users ON users.id = mail.user
     LEFT JOIN addresses ON addresses.key = mail.address_key AND addresses.user = mail.user AND place > 0 AND recovery_until > ?1
     WHERE due_at <= ?1 AND ifnull(held_until, ?1 + 1) > ?1 ORDER BY due_at, mail.id LIMIT 1";
+/// What a clock that was ahead has put off.
+const RECALL_MAIL: &str = "UPDATE mail SET due_at = ?1 WHERE due_at > ?2";
 const LEASE_MAIL: &str = "UPDATE mail SET due_at = ?2 WHERE id = ?1";
 const POSTPONE_MAIL: &str = "UPDATE mail SET due_at = ?3, attempts = ?4 WHERE id = ?1 AND unsettled = ?2";
 const TAKE_LINK_BACK: &str = "UPDATE mail SET unsettled = ?2, begun = iif(?2 = 0, NULL, begun) WHERE id = ?1";
@@ -64,6 +66,8 @@ impl MailStore for SqliteStore {
         self.write(move |connection| {
             // What has expired is never due, but each search would come past it.
             registrations::tidy(connection, at)?;
+            let latest = at.plus_millis(MAX_WAIT_MILLIS);
+            connection.prepare_cached(RECALL_MAIL)?.execute([at.as_millis(), latest.as_millis()])?;
             let due = connection.prepare_cached(SELECT_DUE)?.query_row([at.as_millis()], rows::due_mail).optional()?;
             if let Some(mail) = &due {
                 connection.prepare_cached(LEASE_MAIL)?.execute(params![mail.id.0, until.as_millis()])?;
@@ -176,6 +180,7 @@ mod tests {
             "SEARCH addresses USING PRIMARY KEY (key=?) LEFT-JOIN",
         ];
         assert_plan(SELECT_DUE, &due);
+        assert_plan(RECALL_MAIL, &["SEARCH mail USING INDEX mail_due (due_at>?)"]);
         for query in [LEASE_MAIL, POSTPONE_MAIL, TAKE_LINK_BACK, BEGIN_MAIL, DELETE_MAIL] {
             assert_plan(query, &["SEARCH mail USING PRIMARY KEY (id=?)"]);
         }
