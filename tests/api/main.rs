@@ -18,6 +18,7 @@ mod chat_idempotency;
 mod chat_messages;
 mod chat_send;
 mod check;
+mod claims;
 mod client;
 mod context;
 mod conversations;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         change_password::TESTS,
         password_reset::TESTS,
         takeover::TESTS,
+        claims::TESTS,
         delete_account::TESTS,
         revocation::TESTS,
         key_rotation::TESTS,

@@ -7,6 +7,7 @@ use chat_functions::domain::Timestamp;
 use serde_json::{Value, json};
 
 use crate::client::{PASSWORD, Person, new_name};
+use crate::people::verified;
 use crate::support::smtp::ReceivedMail;
 use crate::{Context, tests};
 
@@ -47,14 +48,6 @@ async fn the_link_of_a_registration_is_good_for_a_day(context: Arc<Context>) {
         assert_eq!(verify(&context, &token).await, status);
         context.clear().await;
     }
-}
-
-/// Somebody whose address is verified.
-async fn verified(context: &Context) -> Person {
-    let ann = Person::register(&context.client).await;
-    let token = context.mail_to(&ann.email, "Confirm your").await.token().expect("a link");
-    assert_eq!(verify(context, &token).await, 200);
-    ann
 }
 
 /// Asks for a new address; gives its link.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chat_functions::auth::RegistrationPolicy;
 use chat_functions::domain::{Session, Timestamp};
 use chat_functions::identity::Tokens;
 use serde_json::json;
 
 use crate::client::{PASSWORD, Person, new_name, text};
 use crate::support::server::JWT_SECRET;
-use crate::{Context, tests};
+use crate::{Context, people, tests};
 
 tests!(Context:
     a_session_ends_after_14_days_without_use,
@@ -32,26 +33,38 @@ async fn a_session_ends_after_14_days_without_use(context: Arc<Context>) {
 }
 
 async fn a_new_address_needs_the_password_once_a_session_is_ten_minutes_old_or_began_ahead_of_the_clock(context: Arc<Context>) {
-    let context = context.fresh_without_mail().await;
-    let ann = Person::register(&context.client).await;
+    let without_mail = context.fresh_without_mail().await;
+    let ann = Person::register(&without_mail.client).await;
+    needs_the_password_for_a_new_address(&without_mail, &ann).await;
+    without_mail.clear().await;
+    for policy in [RegistrationPolicy::Open, RegistrationPolicy::Verified] {
+        let context = context.fresh_with(policy).await;
+        needs_the_password_for_a_new_address(&context, &people::verified(&context).await).await;
+        context.clear().await;
+    }
+}
+
+async fn needs_the_password_for_a_new_address(context: &Context, ann: &Person) {
     let change = async |person: &Person, password: Option<&str>| {
         let email = format!("{}@example.com", new_name());
         person.put("/api/users/profile", &json!({ "email": email, "currentPassword": password })).await
     };
     context.clock.advance_millis(10 * Timestamp::MINUTE_MILLIS - 30_000);
-    change(&ann, None).await.ok();
+    change(ann, None).await.ok();
+    let before = ann.profile().await;
     context.clock.advance_millis(30_000);
-    change(&ann, None).await.fails(403, "password_required");
-    change(&ann, Some("maple-anchor-violin")).await.fails(403, "wrong_password");
+    change(ann, None).await.fails(403, "password_required");
+    change(ann, Some("maple-anchor-violin")).await.fails(403, "wrong_password");
+    let after = ann.profile().await;
+    assert_eq!((&after["email"], &after["pendingEmail"]), (&before["email"], &before["pendingEmail"]));
     ann.put("/api/users/profile", &json!({ "messagesFrom": "friends" })).await.ok();
-    change(&ann, Some(PASSWORD)).await.ok();
+    change(ann, Some(PASSWORD)).await.ok();
     let email = text(&ann.profile().await["email"]);
     ann.put("/api/users/profile", &json!({ "email": email })).await.ok();
     let of_clock_ahead = context.another_instance(DAY).log_in(&email, PASSWORD).await.ok();
     let ahead = Person { token: text(&of_clock_ahead["token"]), ..ann.clone() };
     change(&ahead, None).await.fails(403, "password_required");
     change(&ahead, Some(PASSWORD)).await.ok();
-    context.clear().await;
 }
 
 async fn a_used_session_ends_after_30_days(context: Arc<Context>) {

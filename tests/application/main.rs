@@ -15,6 +15,7 @@ mod people;
 mod polls;
 #[path = "../support/mod.rs"]
 mod support;
+mod ways_back;
 
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -65,7 +66,7 @@ type Counter = Box<dyn Fn() -> u64 + Send + Sync>;
 /// The mail server of a context, and who sends to it.
 struct Mail {
     server: SmtpServer,
-    _worker: Worker,
+    worker: Worker,
 }
 
 /// A store, and what a context needs to look at it.
@@ -135,21 +136,9 @@ impl Context {
 
     async fn with_mail(observed: Observed, registration: RegistrationPolicy) -> Self {
         let (clock, server) = (Clock::default(), SmtpServer::start(smtp::Options::default()).await);
-        let url = "http://127.0.0.1:8080";
-        let setting = SmtpSetting {
-            host: "127.0.0.1".to_owned(),
-            port: server.port(),
-            tls: SmtpTls::Offered,
-            credentials: None,
-            authorities: None,
-            patience: SmtpPatience::default(),
-        };
-        let transport = Transport::open(&TransportSetting::Smtp(setting), url).expect("a transport");
-        let letters = Letters::new(url, "Chat <chat@example.com>".parse().expect("a mailbox"));
-        let (mailer, worker) =
-            mail::start(transport, letters, MailTokens::new(&JWT_SECRET.into()), Arc::clone(&observed.store), clock.clone());
+        let (mailer, worker) = start_mail(&server, &observed.store, &clock);
         let client = serve(&observed.store, &clock, mailer, registration, LimitSettings::off());
-        Self::new(observed, clock, client, Some(Mail { server, _worker: worker }))
+        Self::new(observed, clock, client, Some(Mail { server, worker }))
     }
 
     fn new(observed: Observed, clock: Clock, client: Client, mail: Option<Mail>) -> Self {
@@ -211,6 +200,12 @@ impl Context {
         }
     }
 
+    /// Has the process that sends mail die where it is, and another one take its place.
+    fn restart_mail(&mut self) {
+        let mail = self.mail.as_mut().expect("a mail server");
+        mail.worker = start_mail(&mail.server, &self.store, &self.clock).1;
+    }
+
     /// The newest of them.
     async fn mail_to(&self, address: &str, subject: &str) -> ReceivedMail {
         self.mails_to(address, subject, 1).await.pop().expect("a mail")
@@ -248,6 +243,22 @@ impl Context {
     }
 }
 
+/// Sends what waits in a store to a mail server, as `main` does.
+fn start_mail(server: &SmtpServer, store: &Arc<dyn Store>, clock: &Clock) -> (Mailer, Worker) {
+    let url = "http://127.0.0.1:8080";
+    let setting = SmtpSetting {
+        host: "127.0.0.1".to_owned(),
+        port: server.port(),
+        tls: SmtpTls::Offered,
+        credentials: None,
+        authorities: None,
+        patience: SmtpPatience::default(),
+    };
+    let transport = Transport::open(&TransportSetting::Smtp(setting), url).expect("a transport");
+    let letters = Letters::new(url, "Chat <chat@example.com>".parse().expect("a mailbox"));
+    mail::start(transport, letters, MailTokens::new(&JWT_SECRET.into()), Arc::clone(store), clock.clone())
+}
+
 /// Serves the application on a thread of its own, as `main` does, to the end of the process.
 fn serve(store: &Arc<dyn Store>, clock: &Clock, mailer: Mailer, registration: RegistrationPolicy, limits: LimitSettings) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -281,6 +292,7 @@ fn main() -> ExitCode {
         Way::new("sqlite", async || Ok(Context::without_mail(Observed::on_sqlite()))),
         Way::on_mongodb("mongodb", |_none| false, async || Observed::on_mongodb().await.map(Context::without_mail)),
     ];
-    let tests = [budget::TESTS, clocks::TESTS, expiry::TESTS, lifetimes::TESTS, limits::TESTS, model::TESTS, polls::TESTS];
+    let tests =
+        [budget::TESTS, clocks::TESTS, expiry::TESTS, lifetimes::TESTS, limits::TESTS, model::TESTS, polls::TESTS, ways_back::TESTS];
     harness::run(&runtime, &ways, &tests, |context| async move { context.clear().await })
 }

@@ -3,15 +3,28 @@
 use chat_functions::domain::{Net, Password, PasswordHash};
 use chat_functions::identity::{PasswordCost, PasswordHasher};
 use chat_functions::store::Creation;
+use serde_json::json;
 
 use crate::Context;
-use crate::client::{PASSWORD, Person};
+use crate::client::{PASSWORD, Person, new_name, text};
 use crate::support::accounts;
 
 /// The hash of everybody's password.
 pub async fn password() -> PasswordHash {
     let hasher = PasswordHasher::new(PasswordCost::LOWEST, 8, usize::MAX).expect("a hasher");
     hasher.hash(Password::parse(PASSWORD).expect("a password"), Vec::new(), Net::Unknown).await.expect("a hash")
+}
+
+/// Somebody who has registered and verified their address by the mail, whatever comes first.
+pub async fn verified(context: &Context) -> Person {
+    let (client, username) = (context.client.clone(), new_name());
+    let email = format!("{username}@example.com");
+    let registered = client.register(&username, &email, PASSWORD).await;
+    assert!(registered.status.is_success(), "{registered:?}");
+    let link = context.mail_to(&email, "Confirm your").await.token().expect("a link");
+    client.put("/api/auth/email", &json!({ "token": link })).await.ok();
+    let body = client.log_in(&email, PASSWORD).await.ok();
+    Person { client, id: text(&body["user"]["id"]), username, email, token: text(&body["token"]) }
 }
 
 /// Somebody with an account and a session.
