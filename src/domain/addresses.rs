@@ -231,6 +231,8 @@ mod tests {
 
     #[test]
     fn a_change_without_a_link_leaves_no_way_back() {
+        let unverified = Addresses { is_verified: false, ..moved_over(&["a", "b"]).moved(Move::ByLink, &email("p"), NOW) };
+        assert_eq!(ways_back(&unverified.confirmed(LINK, NOW).expect("room").expect("a note")), ["a"], "nor one that was never verified");
         let changed = moved_over(&["a", "b"]).moved(Move::AtOnce, &email("n"), NOW);
         assert_eq!((changed.email.local_part(), changed.is_verified, ways_back(&changed)), ("n", false, vec!["a"]));
     }
@@ -248,10 +250,10 @@ mod tests {
 
     #[test]
     fn a_reset_keeps_what_is_senior_and_ends_what_is_junior() {
-        let all = moved_over(&["a", "b", "c", "d"]).moved(Move::Stay, &email("d"), NOW);
+        let all = moved_over(&["a", "b", "c", "d"]).moved(Move::ByLink, &email("p"), NOW);
         for (by, left) in [("a", vec![]), ("b", vec!["a"]), ("c", vec!["a", "b"]), ("d", vec!["a", "b", "c"])] {
             let next = all.reset_by(&email(by).key(), NOW).expect("one of them");
-            assert_eq!((next.email.local_part(), next.is_verified, ways_back(&next)), (by, true, left));
+            assert_eq!((next.email.local_part(), next.is_verified, ways_back(&next), &next.pending), (by, true, left, &None));
         }
         assert_eq!(all.reset_by(&email("x").key(), NOW), None);
     }

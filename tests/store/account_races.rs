@@ -21,6 +21,7 @@ tests!(Context:
     of_30_verifications_by_one_token_one_succeeds,
     of_30_resets_by_one_token_one_succeeds,
     a_move_beside_a_reset_leaves_the_owner_in,
+    a_change_beside_the_first_verification_replaces_no_verified_address,
     an_address_is_one_accounts_whoever_comes_at_once,
     of_50_registrations_of_one_name_one_is_noted,
     of_two_registrations_of_one_address_one_becomes_an_account,
@@ -162,6 +163,21 @@ async fn a_move_beside_a_reset_leaves_the_owner_in(context: Arc<Context>) {
         let credentials = store.find_credentials(&person.email().key()).await.expect("an answer").expect("credentials");
         assert_eq!((credentials.user, credentials.password_hash.expose()), (person.id(), other_hash().expose()));
         assert!(store.find_credentials(&new.key()).await.expect("an answer").is_none(), "what came later has ended");
+    }
+}
+
+async fn a_change_beside_the_first_verification_replaces_no_verified_address(context: Arc<Context>) {
+    for _ in 0..20 {
+        let (person, new) = (Person::create(&*context.store).await, new_account().user.email);
+        let token = put_token(&*context.store, person.id(), MailPurpose::Verification, person.email()).await.hash;
+        let (person, new) = (&person, &new);
+        let (verified, changed) =
+            futures_util::join!(patiently(|| context.store.verify_email(&token, NOW)), want(&*context.other, person, new, NOW));
+        let ProfileUpdate::Updated(_) = changed else { panic!("{changed:?}") };
+        let user = person.profile(&*context.store).await;
+        let is_wanted = user.pending_email.is_some_and(|pending| pending.address == *new);
+        let expected = if verified.is_some() { (person.email(), true, true) } else { (new, false, false) };
+        assert_eq!((&user.email, user.is_email_verified, is_wanted), expected);
     }
 }
 
